@@ -1,0 +1,16 @@
+//! Every message of protocol version 1.
+//!
+//! Postcard reads a changed struct as nonsense without an error, so these types are frozen: a field is never added,
+//! removed or moved. Growth goes into [`Extensions`] or into a new version of the message beside the old one.
+//! Choices are numbers on the wire (see the `Kind` constants and the numbered enums), never the position of a variant.
+
+pub mod control;
+pub mod intent;
+pub mod numbered;
+pub mod report;
+
+use serde::{Deserialize, Serialize};
+
+/// Tagged growth at the end of a message: (tag, postcard bytes). An unknown tag is ignored by the reader.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extensions(pub Vec<(u16, Vec<u8>)>);

@@ -1,0 +1,176 @@
+//! What the two say about the session itself.
+
+use serde::{Deserialize, Serialize};
+
+use super::Extensions;
+use super::report::Report;
+use crate::ids::{Digest, Fence, HubEpoch, Sequence, Uid};
+
+/// First frame of an agent. Frozen for ever, in every protocol version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// Oldest protocol version that the agent speaks.
+    pub min_version: u16,
+    /// Newest protocol version that the agent speaks.
+    pub max_version: u16,
+    /// Version of the program, for people.
+    pub build: String,
+    /// Capability bits; none are allotted yet.
+    pub capabilities: u64,
+    /// Random, new at every start of the process.
+    pub boot: [u8; 16],
+    /// Random, made with the store: another value means that the store was emptied.
+    pub store: [u8; 16],
+    /// Newest hub epoch that the agent has accepted.
+    pub epoch: HubEpoch,
+    /// What the agent holds.
+    pub held: Vec<Held>,
+    /// First and last report that waits to be sent; both 0 when none does.
+    pub outbox: (Sequence, Sequence),
+    /// Growth.
+    pub extensions: Extensions,
+}
+
+/// One object that the agent holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The object.
+    pub uid: Uid,
+    /// Its newest intent.
+    pub fence: Fence,
+    /// SHA-256 of that intent's content without its fence (see `Intent::digest`).
+    pub intent: Digest,
+    /// SHA-256 of the last report's content without its sequence; zero if there was none.
+    pub report: Digest,
+}
+
+/// The hub's answer to [`Hello`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// Protocol version of everything that follows.
+    pub version: u16,
+    /// Number of this session, for logs on both sides.
+    pub session: u64,
+    /// The hub's epoch.
+    pub epoch: HubEpoch,
+    /// Milliseconds between keep-alives that the hub wants.
+    pub keep_alive_ms: u32,
+    /// Objects whose last report the agent shall send again, because the hub knows another one.
+    pub resend: Vec<Uid>,
+    /// Growth.
+    pub extensions: Extensions,
+}
+
+/// The hub does not go on with this session; the connection is closed behind it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Goodbye {
+    /// Why, as an explicit number of `transport::CloseCode`.
+    pub code: u16,
+    /// Why, for people.
+    pub message: String,
+}
+
+/// The agent's answer to an intent, sent only after the intent is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntentAck {
+    /// The object.
+    pub uid: Uid,
+    /// The fence that was answered.
+    pub fence: Fence,
+    /// 1 stored, 2 already held, 3 refused: older epoch, 4 refused: older revision, 5 refused: same revision with other
+    /// content, 6 refused: store is full, 7 refused: body not understood.
+    pub outcome: u16,
+    /// What the agent holds now.
+    pub held: Fence,
+}
+
+/// The agent has the secret on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretAck {
+    /// The secret.
+    pub key: super::intent::SecretKey,
+}
+
+/// Reports, in the order of their sequence numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportBatch {
+    /// At most 256.
+    pub reports: Vec<Report>,
+}
+
+/// Every report up to and including this one was taken over into the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportAck {
+    /// Cumulative.
+    pub through: Sequence,
+}
+
+/// How the agent and its machine are. Never stored in the API; metrics only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// Seconds since the agent started.
+    pub uptime: u64,
+    /// Load average over one minute, in hundredths.
+    pub load_hundredths: u32,
+    /// Used memory of the machine in MiB.
+    pub memory_used_mib: u64,
+    /// Memory of the machine in MiB.
+    pub memory_total_mib: u64,
+    /// Free bytes on the filesystem of the data directory.
+    pub data_free_bytes: u64,
+    /// Objects held.
+    pub objects: u32,
+    /// Reports waiting.
+    pub outbox: u32,
+    /// What is wrong with the agent itself, by name (`StoreFull`, `ForeignDhcpServer`, …).
+    pub problems: Vec<String>,
+}
+
+/// Asks for a new certificate over the live session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renew {
+    /// PKCS#10 request, DER, made with the key that the session authenticated with or a new one.
+    pub csr: Vec<u8>,
+}
+
+/// A new certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewed {
+    /// Certificate chain, DER, leaf first.
+    pub chain: Vec<Vec<u8>>,
+    /// The authorities to trust from now on, DER.
+    pub roots: Vec<Vec<u8>>,
+}
+
+/// Only message of the join protocol that an agent sends.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Join {
+    /// The token as printed by `kubectl viti token create`.
+    pub token: String,
+    /// Name that the agent would like; the hub decides.
+    pub name: String,
+    /// PKCS#10 request, DER.
+    pub csr: Vec<u8>,
+}
+
+/// The hub's answer to [`Join`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joined {
+    /// Name that the hub gave.
+    pub name: String,
+    /// Site that the token was bound to.
+    pub site: String,
+    /// Certificate chain, DER, leaf first.
+    pub chain: Vec<Vec<u8>>,
+    /// The authorities to trust, DER.
+    pub roots: Vec<Vec<u8>>,
+}
+
+/// The peer sent a message kind or version that this side does not know. The line stays up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unsupported {
+    /// The frame's type.
+    pub kind: u16,
+    /// The frame's version.
+    pub version: u16,
+}
