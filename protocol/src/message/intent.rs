@@ -21,7 +21,8 @@ pub struct Intent {
     pub generation: Generation,
     /// What [`Intent::body`] holds.
     pub kind: BodyKind,
-    /// Postcard bytes of [`MachineIntent`] or [`HostIntent`]; empty in a tombstone.
+    /// Postcard bytes of [`MachineIntent`] or [`HostIntent`]. A tombstone carries the last one, so that an agent with an
+    /// empty store can still release what is there.
     pub body: Vec<u8>,
     /// `true` only in a tombstone: the object is to vanish from the site. Absence never means delete.
     pub absent: bool,
