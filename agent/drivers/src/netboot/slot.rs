@@ -1,7 +1,9 @@
 //! What a known server is given when it boots from the network, and what was seen of it.
 
+use std::fmt;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use vitistack_installer_wire as wire;
 use vitistack_protocol::ids::{OperationId, Uid};
@@ -12,6 +14,44 @@ use crate::capability::Capability;
 /// MAC address of a boot NIC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mac(pub [u8; 6]);
+
+/// The text was not a MAC address.
+#[derive(Debug, thiserror::Error)]
+#[error("{text:?} is not a MAC address like 52:54:00:12:34:56")]
+pub struct ParseMacError {
+    text: String,
+}
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl FromStr for Mac {
+    type Err = ParseMacError;
+
+    /// Six pairs of hexadecimal digits with colons or hyphens between them.
+    fn from_str(text: &str) -> Result<Self, ParseMacError> {
+        let malformed = || ParseMacError {
+            text: text.chars().take(32).collect(),
+        };
+        let mut octets = [0; 6];
+        let mut pairs = text.split([':', '-']);
+        for octet in &mut octets {
+            *octet = pairs
+                .next()
+                .filter(|pair| pair.len() == 2 && !pair.starts_with('+'))
+                .and_then(|pair| u8::from_str_radix(pair, 16).ok())
+                .ok_or_else(malformed)?;
+        }
+        match pairs.next() {
+            None => Ok(Self(octets)),
+            Some(_) => Err(malformed()),
+        }
+    }
+}
 
 /// What one known server is given. At most one slot a MAC address.
 #[derive(Clone, Debug)]
