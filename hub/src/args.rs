@@ -1,0 +1,111 @@
+//! What can be typed behind `vitistack-hub`.
+//!
+//! Owns names, defaults and help texts. Must not resolve anything: `config` turns this into settings.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The VitiStack hub: watches the VitiStack resources and sends intents to the agents at the sites.
+#[derive(Debug, Parser)]
+#[command(name = "vitistack-hub", version)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run against a Kubernetes cluster.
+    Run(RunArguments),
+    /// Run without a cluster: serve the Kubernetes API for VitiStack's own kinds from a directory.
+    Standalone(StandaloneArguments),
+    /// Print the custom resource definitions.
+    Crd {
+        /// Write one file a kind into this directory instead of printing them.
+        #[arg(long, value_name = "DIR")]
+        out_dir: Option<PathBuf>,
+    },
+    /// Print every condition reason and what to do about it, as markdown.
+    Reasons,
+    /// Decide who is right when the hub is behind its agents, after a backup was restored.
+    Resume(ResumeArguments),
+}
+
+/// Flags of `run`.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// How to reach the API; without it the in-cluster account, else the usual kubeconfig.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// What both ways of running share.
+    #[command(flatten)]
+    pub service: ServiceArguments,
+}
+
+/// Flags of `standalone`.
+#[derive(Debug, Args)]
+pub struct StandaloneArguments {
+    /// Where everything is kept; `kubeconfig` is written there.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Where the Kubernetes API listens.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:6443")]
+    pub api: SocketAddr,
+    /// What both ways of running share.
+    #[command(flatten)]
+    pub service: ServiceArguments,
+}
+
+/// Flags that both ways of running share.
+#[derive(Clone, Debug, Args)]
+pub struct ServiceArguments {
+    /// The hub's own namespace: authority, join tokens, Agents, the Lease.
+    #[arg(long, value_name = "NAME", default_value = "vitistack-system")]
+    pub namespace: String,
+    /// Where agents dial in (QUIC, so UDP).
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:7443")]
+    pub listen: SocketAddr,
+    /// What agents are told to dial, host:port; the listening address if it is not a wildcard.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub advertise: Option<String>,
+    /// Where /healthz, /readyz and /metrics are.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub http: SocketAddr,
+    /// Write a JSON object with all addresses to this file once everything listens.
+    #[arg(long, value_name = "FILE")]
+    pub ready_file: Option<PathBuf>,
+    /// How log lines look.
+    #[arg(long, value_enum, default_value_t = LogFormat::Json)]
+    pub log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Flags of `resume`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("side").required(true))]
+pub struct ResumeArguments {
+    /// The agents are right: the hub's epoch and revisions are raised above theirs.
+    #[arg(long, group = "side")]
+    pub accept_agents: bool,
+    /// The hub is right: the agents take its intents although they are older.
+    #[arg(long, group = "side")]
+    pub accept_hub: bool,
+    /// How to reach the API; without it the in-cluster account, else the usual kubeconfig.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The hub's own namespace.
+    #[arg(long, value_name = "NAME", default_value = "vitistack-system")]
+    pub namespace: String,
+}
