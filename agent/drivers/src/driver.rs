@@ -116,11 +116,27 @@ pub trait Driver: Send + Sync + 'static {
         outcome: Outcome<'_, Self>,
     ) -> ReportBody;
 
+    /// The object itself spoke up (a guest that phoned home). The step that this completes and the note of its `Done`
+    /// mark, which the executor makes durable before the speaker is answered; `None` if it is not wanted. The executor
+    /// has checked that `heard.operation` is the journal's.
+    fn heard(&self, intent: &Intent, journal: &Journal, heard: &Heard) -> Option<(u16, Vec<u8>)>;
+
     /// How the executor goes on after `error`.
     fn class(&self, error: &Self::Error) -> Class;
 
     /// How long to leave an object alone that is as desired.
     fn resync(&self) -> Duration;
+}
+
+/// What an object said of itself, unasked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// The operation whose URL was used.
+    pub operation: OperationId,
+    /// Address that it came from.
+    pub address: std::net::IpAddr,
+    /// Who the speaker says that it is: the Machine's UID, from its own NoCloud data.
+    pub instance_id: String,
 }
 
 /// What a report is made from, beside intent, observation and journal.
