@@ -1,0 +1,14 @@
+//! Machine: one computer that somebody wants, wherever a provider finds it.
+
+mod spec;
+mod status;
+
+pub use self::spec::{
+    Architecture, Backup, Cleaning, Cpu, DeletionPolicy, Disk, HostSelector, Interface, Machine,
+    MachineSpec, Network, OperatingSystem, PowerState, ProviderConfig, Requirement,
+    SelectorOperator,
+};
+pub use self::status::{
+    DiskStatus, IntentStatus, InterfaceStatus, MachinePhase, MachineStatus, PlacedHost, Placement,
+    Progress,
+};
