@@ -3,11 +3,12 @@
 //! - [`driver`]: what the executor asks of every driver.
 //! - [`journal`]: what the executor remembers of one object, and hands to the driver.
 //! - [`capability`]: URLs that are good for one machine, one operation and one purpose.
-//! - `baremetal`: servers through their BMC.
+//! - [`baremetal`]: servers through their BMC.
 //! - [`netboot`]: DHCP, TFTP and HTTP for the boot network; images, metadata, phone-home.
 //!
 //! Drivers know nothing of the uplink and nothing of the store.
 
+pub mod baremetal;
 pub mod capability;
 pub mod driver;
 pub mod journal;

@@ -1,0 +1,5 @@
+//! Servers through their BMC.
+//!
+//! - [`redfish`]: the client.
+
+pub mod redfish;
