@@ -9,6 +9,7 @@
 //! It is a library so that the integration tests can run a hub inside their own process.
 
 pub mod args;
+pub mod dispatch;
 pub mod telemetry;
 
 mod cache;

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Extensions;
+use super::intent::SecretKey;
+use super::numbered::IntentOutcome;
 use super::report::Report;
+use super::{Extensions, body};
 use crate::ids::{Digest, Fence, HubEpoch, Sequence, Uid};
 
 /// First frame of an agent. Frozen for ever, in every protocol version.
@@ -77,9 +79,8 @@ pub struct IntentAck {
     pub uid: Uid,
     /// The fence that was answered.
     pub fence: Fence,
-    /// 1 stored, 2 already held, 3 refused: older epoch, 4 refused: older revision, 5 refused: same revision with other
-    /// content, 6 refused: store is full, 7 refused: body not understood.
-    pub outcome: u16,
+    /// What became of it.
+    pub outcome: IntentOutcome,
     /// What the agent holds now.
     pub held: Fence,
 }
@@ -88,7 +89,7 @@ pub struct IntentAck {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecretAck {
     /// The secret.
-    pub key: super::intent::SecretKey,
+    pub key: SecretKey,
 }
 
 /// Reports, in the order of their sequence numbers.
@@ -173,4 +174,41 @@ pub struct Unsupported {
     pub kind: u16,
     /// The frame's version.
     pub version: u16,
+}
+
+/// Tag of the extension of [`Hello`] that lists the secret rows held.
+const HELLO_SECRETS: u16 = 1;
+
+/// Tag of the extension of [`Welcome`] that says: this session may only renew its certificate.
+const WELCOME_RENEW_ONLY: u16 = 1;
+
+impl Hello {
+    /// The secret rows that the agent says it holds; none if it did not say.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<SecretKey> {
+        self.extensions
+            .find(HELLO_SECRETS)
+            .and_then(|bytes| postcard::from_bytes(bytes).ok())
+            .unwrap_or_default()
+    }
+
+    /// The extensions of an agent that holds `secrets`.
+    #[must_use]
+    pub fn extensions_for(secrets: &[SecretKey]) -> Extensions {
+        Extensions(vec![(HELLO_SECRETS, body::encode(&secrets))])
+    }
+}
+
+impl Welcome {
+    /// Whether the hub understands nothing but [`Renew`] in this session, because the certificate has ended.
+    #[must_use]
+    pub fn is_renew_only(&self) -> bool {
+        self.extensions.find(WELCOME_RENEW_ONLY).is_some()
+    }
+
+    /// The extensions of a session that may only renew.
+    #[must_use]
+    pub fn renew_only_extensions() -> Extensions {
+        Extensions(vec![(WELCOME_RENEW_ONLY, Vec::new())])
+    }
 }

@@ -478,3 +478,74 @@ impl TryFrom<u16> for Reason {
             })
     }
 }
+
+/// What an agent did with an intent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
+#[repr(u16)]
+pub enum IntentOutcome {
+    /// It is on disk and replaces what was held.
+    Stored = 1,
+    /// The same intent was on disk already.
+    AlreadyHeld = 2,
+    /// Refused: the agent has accepted a newer hub epoch.
+    OlderEpoch = 3,
+    /// Refused: the agent holds a newer revision.
+    OlderRevision = 4,
+    /// Refused: the agent holds the same revision with other content.
+    ContentDiffers = 5,
+    /// Refused: no room on disk. Worth another try later.
+    StoreFull = 6,
+    /// Refused: this build cannot read the body.
+    NotUnderstood = 7,
+}
+
+impl IntentOutcome {
+    /// Every variant, for tables and for the test that no number is missing.
+    pub const ALL: &'static [Self] = &[
+        Self::Stored,
+        Self::AlreadyHeld,
+        Self::OlderEpoch,
+        Self::OlderRevision,
+        Self::ContentDiffers,
+        Self::StoreFull,
+        Self::NotUnderstood,
+    ];
+
+    /// Whether the agent now holds the intent.
+    #[must_use]
+    pub fn holds(self) -> bool {
+        match self {
+            Self::Stored | Self::AlreadyHeld => true,
+            Self::OlderEpoch
+            | Self::OlderRevision
+            | Self::ContentDiffers
+            | Self::StoreFull
+            | Self::NotUnderstood => false,
+        }
+    }
+}
+
+impl From<IntentOutcome> for u16 {
+    fn from(value: IntentOutcome) -> Self {
+        value as Self
+    }
+}
+
+impl TryFrom<u16> for IntentOutcome {
+    type Error = UnknownNumber;
+
+    fn try_from(value: u16) -> Result<Self, UnknownNumber> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|known| *known as u16 == value)
+            .ok_or(UnknownNumber {
+                kind: "IntentOutcome",
+                value,
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests;

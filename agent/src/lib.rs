@@ -1,0 +1,3 @@
+//! The agent: keeps intents on disk, carries them out through drivers, reports facts back.
+
+pub mod uplink;

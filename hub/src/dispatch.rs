@@ -1,0 +1,130 @@
+//! Sessions with agents, and the desired state that they are to hold.
+//!
+//! Owns, in memory: one desired intent an object, the newest report an object, the secret rows that intents name, and
+//! one session an agent. Nothing here is written to the API: controllers put desire in and take reports out, and a hub
+//! that starts anew is filled by them and by what agents say they hold.
+//!
+//! [`state`] decides (pure, time passed in); [`Handle`] is its cheap-clone face.
+
+mod state;
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
+
+use tokio::sync::broadcast;
+pub use vitistack_protocol::identity::AgentName;
+use vitistack_protocol::ids::{Fence, HubEpoch, Sequence, Uid};
+use vitistack_protocol::message::intent::{Intent, SecretRow};
+use vitistack_protocol::message::numbered::IntentOutcome;
+
+use state::State;
+pub use state::{Conflict, Received, SessionInfo};
+
+/// How many changes a slow reader may lag before it loses some; controllers heal by their resync.
+const CHANGES: usize = 4096;
+
+/// Something that a controller may want to look at. It says where to look, never what is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A new report of this object can be read.
+    Report(Uid),
+    /// A session of this agent began, ended or changed its conflict.
+    Session(AgentName),
+    /// The agent answered the intent with this fence.
+    Acked(Uid, Fence, IntentOutcome),
+}
+
+/// The dispatch as controllers see it. Cheap to clone; every method returns at once.
+#[derive(Clone)]
+pub struct Handle {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changes: broadcast::Sender<Change>,
+}
+
+impl Handle {
+    /// An empty dispatch of a hub that speaks with `epoch`.
+    #[must_use]
+    pub fn new(epoch: HubEpoch) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                state: Mutex::new(State::new(epoch)),
+                changes: broadcast::Sender::new(CHANGES),
+            }),
+        }
+    }
+
+    /// The epoch that every fence of this hub carries.
+    #[must_use]
+    pub fn epoch(&self) -> HubEpoch {
+        self.state().epoch()
+    }
+
+    /// Wants `agent` to hold `intent`. The newest fence of an object wins; the same one again changes nothing.
+    pub fn desire(&self, agent: &AgentName, intent: Intent) {
+        let changes = self.state().desire(agent, intent);
+        self.announce(changes);
+    }
+
+    /// Hands over a secret value that intents for `agent` name. Sent before such an intent, once known.
+    pub fn secret(&self, agent: &AgentName, row: SecretRow) {
+        self.state().secret(agent, row);
+    }
+
+    /// Drops everything about an object. For when the report of its tombstone was accepted, or it left this hub.
+    pub fn forget(&self, uid: Uid) {
+        self.state().forget(uid);
+    }
+
+    /// The newest report of an object, if it came from the agent that the object is desired at.
+    #[must_use]
+    pub fn report(&self, uid: Uid) -> Option<Received> {
+        self.state().report(uid)
+    }
+
+    /// What the connected agent is known to hold of an object; `None` without a session or an ack.
+    #[must_use]
+    pub fn held(&self, uid: Uid) -> Option<Fence> {
+        self.state().held(uid)
+    }
+
+    /// The status patch that carries this report was accepted by the API, so the agent may drop it.
+    pub fn accepted(&self, uid: Uid, sequence: Sequence) {
+        self.state().accepted(uid, sequence);
+    }
+
+    /// Every live session, ordered by agent.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<SessionInfo> {
+        self.state().sessions()
+    }
+
+    /// Changes from now on.
+    #[must_use]
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.shared.changes.subscribe()
+    }
+
+    /// Lets reports go that nobody has claimed for a while. Called by the server's clock.
+    fn sweep(&self, now: Instant) {
+        self.state().sweep(now);
+    }
+
+    fn announce(&self, changes: Vec<Change>) {
+        for change in changes {
+            // Nobody listening is no fault: a controller reads the state itself when it starts.
+            drop(self.shared.changes.send(change));
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No method of `State` leaves it half changed, so what a panicking holder left is still whole.
+        self.shared
+            .state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

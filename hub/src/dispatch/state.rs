@@ -1,0 +1,473 @@
+//! Desired state against what agents hold: pure bookkeeping, no I/O, time as an argument.
+//!
+//! Authorisation lives here too: a report counts only when it comes from the agent that the object is desired at.
+//! Reports of objects that nobody has claimed yet (the hub has just started) are kept aside, not shown and not acked,
+//! until a controller claims them or [`UNCLAIMED`] has passed.
+
+mod peer;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use vitistack_protocol::identity::AgentName;
+use vitistack_protocol::ids::{Digest, Fence, HubEpoch, Sequence, Uid};
+use vitistack_protocol::message::control::{Health, Hello, IntentAck};
+use vitistack_protocol::message::intent::{Intent, SecretKey, SecretRow};
+use vitistack_protocol::message::report::Report;
+
+use super::Change;
+pub(crate) use peer::Standing;
+use peer::{Live, Peer};
+
+/// How long an unacked report of an object that no controller has claimed holds back the acks behind it. Long enough
+/// for a starting hub to have compiled every intent; the agent keeps its last report of live objects anyway.
+const UNCLAIMED: Duration = Duration::from_secs(60);
+
+/// How many intents and secrets are under way to one agent at a time; the agent grants as many streams.
+const IN_FLIGHT: usize = 16;
+
+/// A report with the agent that sent it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// From the certificate of the session.
+    pub agent: AgentName,
+    /// What it said.
+    pub report: Report,
+}
+
+/// The hub is behind an agent: it was restored from a backup. Nothing is dispatched until a person has chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// The object that shows it; `None` if the epoch itself does.
+    pub object: Option<Uid>,
+    /// The hub's position.
+    pub hub: Fence,
+    /// The agent's position.
+    pub agent: Fence,
+}
+
+/// A live session.
+#[derive(Clone, Debug)]
+pub struct SessionInfo {
+    /// Who, by certificate.
+    pub agent: AgentName,
+    /// Number of the session, unique within this hub process.
+    pub session: u64,
+    /// Version of the agent's program.
+    pub build: String,
+    /// When it began.
+    pub connected_at: Timestamp,
+    /// From where.
+    pub remote: SocketAddr,
+    /// The last health frame.
+    pub health: Option<Health>,
+    /// Set while nothing is dispatched because the hub is behind.
+    pub conflict: Option<Conflict>,
+    /// When the agent's certificate ends.
+    pub certificate_until: Timestamp,
+}
+
+/// Something to send to an agent.
+#[derive(Clone)]
+pub(crate) enum Work {
+    /// Before the intents that name it.
+    Secret(Arc<SecretRow>),
+    /// To be stored and acked.
+    Intent(Arc<Intent>),
+}
+
+struct Desired {
+    agent: AgentName,
+    intent: Arc<Intent>,
+    digest: Digest,
+}
+
+pub(crate) struct State {
+    epoch: HubEpoch,
+    sessions: u64,
+    desired: HashMap<Uid, Desired>,
+    peers: HashMap<AgentName, Peer>,
+}
+
+impl State {
+    pub(crate) fn new(epoch: HubEpoch) -> Self {
+        Self {
+            epoch,
+            sessions: 0,
+            desired: HashMap::new(),
+            peers: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn epoch(&self) -> HubEpoch {
+        self.epoch
+    }
+
+    pub(crate) fn desire(&mut self, agent: &AgentName, intent: Intent) -> Vec<Change> {
+        let uid = intent.object.uid;
+        let digest = intent.digest();
+        if let Some(known) = self.desired.get(&uid) {
+            let same = known.agent == *agent
+                && known.intent.fence == intent.fence
+                && known.digest == digest;
+            if same || known.intent.fence > intent.fence {
+                return Vec::new();
+            }
+        }
+        let new = Desired {
+            agent: agent.clone(),
+            intent: Arc::new(intent),
+            digest,
+        };
+        let old = self.desired.insert(uid, new);
+        let first_here = old.as_ref().is_none_or(|old| old.agent != *agent);
+        if let Some(old) = old {
+            self.unassign(&old, uid);
+        }
+        let peer = self.peers.entry(agent.clone()).or_default();
+        peer.objects.insert(uid);
+        let mut changes = Vec::new();
+        if first_here && peer.reports.contains_key(&uid) {
+            changes.push(Change::Report(uid));
+        }
+        changes.extend(self.settle(agent, uid));
+        self.wake(agent);
+        changes
+    }
+
+    pub(crate) fn secret(&mut self, agent: &AgentName, row: SecretRow) {
+        let peer = self.peers.entry(agent.clone()).or_default();
+        peer.secrets.entry(row.key).or_insert_with(|| Arc::new(row));
+        self.wake(agent);
+    }
+
+    pub(crate) fn forget(&mut self, uid: Uid) {
+        if let Some(old) = self.desired.remove(&uid) {
+            self.unassign(&old, uid);
+            if let Some(peer) = self.peers.get_mut(&old.agent) {
+                peer.reports.remove(&uid);
+                peer.settled(uid, Sequence(u64::MAX));
+            }
+            self.wake(&old.agent);
+        }
+    }
+
+    pub(crate) fn report(&self, uid: Uid) -> Option<Received> {
+        let agent = &self.desired.get(&uid)?.agent;
+        let report = self.peers.get(agent)?.reports.get(&uid)?;
+        Some(Received {
+            agent: agent.clone(),
+            report: report.clone(),
+        })
+    }
+
+    pub(crate) fn held(&self, uid: Uid) -> Option<Fence> {
+        let live = self.live(&self.desired.get(&uid)?.agent)?;
+        live.held.get(&uid).map(|held| held.fence)
+    }
+
+    pub(crate) fn accepted(&mut self, uid: Uid, sequence: Sequence) {
+        let Some(agent) = self.desired.get(&uid).map(|desired| desired.agent.clone()) else {
+            return;
+        };
+        if let Some(peer) = self.peers.get_mut(&agent) {
+            peer.settled(uid, sequence);
+        }
+        self.wake(&agent);
+    }
+
+    pub(crate) fn sessions(&self) -> Vec<SessionInfo> {
+        let mut sessions: Vec<_> = self
+            .peers
+            .values()
+            .filter_map(|peer| peer.live.as_ref())
+            .map(|live| live.info.clone())
+            .collect();
+        sessions.sort_by(|a, b| a.agent.cmp(&b.agent));
+        sessions
+    }
+
+    pub(crate) fn sweep(&mut self, now: Instant) {
+        let Self { desired, peers, .. } = self;
+        for (agent, peer) in peers {
+            let claimed = |uid: &Uid| {
+                desired
+                    .get(uid)
+                    .is_some_and(|desired| desired.agent == *agent)
+            };
+            let before = peer.waiting.len();
+            peer.waiting.retain(|_, waiting| {
+                claimed(&waiting.uid) || now.saturating_duration_since(waiting.since) < UNCLAIMED
+            });
+            if let Some(live) = &mut peer.live {
+                live.refused
+                    .retain(|_, refused| !refused.worth_another_try(now));
+                if before != peer.waiting.len() {
+                    live.standing.wake.notify_one();
+                }
+            }
+        }
+    }
+
+    /// Begins a session; one that the agent still had is superseded. Answers the session's number and the objects
+    /// whose last report the hub does not know.
+    pub(crate) fn open(
+        &mut self,
+        hello: &Hello,
+        mut info: SessionInfo,
+        standing: Standing,
+    ) -> (u64, Vec<Uid>, Vec<Change>) {
+        self.sessions += 1;
+        info.session = self.sessions;
+        if hello.epoch > self.epoch {
+            info.conflict = Some(Conflict {
+                object: None,
+                hub: position(self.epoch),
+                agent: position(hello.epoch),
+            });
+        }
+        let agent = info.agent.clone();
+        let peer = self.peers.entry(agent.clone()).or_default();
+        if peer.store != hello.store {
+            peer.forget_reports(hello.store);
+        }
+        let resend = hello
+            .held
+            .iter()
+            .filter(|held| held.report != Digest::default())
+            .filter(|held| {
+                peer.reports
+                    .get(&held.uid)
+                    .is_none_or(|known| known.digest() != held.report)
+            })
+            .map(|held| held.uid)
+            .collect();
+        let live = Live::new(hello, info, standing);
+        if let Some(old) = peer.live.replace(live) {
+            old.standing.superseded.cancel();
+        }
+        let objects: Vec<Uid> = peer.objects.iter().copied().collect();
+        let mut changes = vec![Change::Session(agent.clone())];
+        for uid in objects {
+            changes.extend(self.settle(&agent, uid));
+        }
+        (self.sessions, resend, changes)
+    }
+
+    /// Ends a session, unless a later one has taken its place.
+    pub(crate) fn close(&mut self, agent: &AgentName, session: u64) -> Vec<Change> {
+        let Some(peer) = self.peers.get_mut(agent) else {
+            return Vec::new();
+        };
+        if peer
+            .live
+            .as_ref()
+            .is_none_or(|live| live.info.session != session)
+        {
+            return Vec::new();
+        }
+        peer.live = None;
+        vec![Change::Session(agent.clone())]
+    }
+
+    /// What to send now; it counts as under way until its ack or the session's end.
+    pub(crate) fn next(&mut self, agent: &AgentName, session: u64) -> Vec<Work> {
+        let Self { desired, peers, .. } = self;
+        let Some(peer) = peers.get_mut(agent) else {
+            return Vec::new();
+        };
+        let Peer {
+            objects,
+            secrets,
+            live,
+            ..
+        } = peer;
+        let Some(live) = live.as_mut().filter(|live| live.info.session == session) else {
+            return Vec::new();
+        };
+        let mut work = Vec::new();
+        if live.info.conflict.is_some() {
+            return work;
+        }
+        for uid in objects.iter() {
+            let Some(desired) = desired.get(uid) else {
+                continue;
+            };
+            let mut ready = true;
+            for key in &desired.intent.secrets {
+                if live.secrets.contains(key) {
+                    continue;
+                }
+                // A row that nobody has handed over yet does not hold the intent back: the agent waits for it by name.
+                let Some(row) = secrets.get(key) else {
+                    continue;
+                };
+                ready = false;
+                if live.under_way() < IN_FLIGHT && live.secrets_under_way.insert(*key) {
+                    work.push(Work::Secret(Arc::clone(row)));
+                }
+            }
+            let wanted = live.wants(*uid, desired.intent.fence, desired.digest);
+            if ready && wanted && live.under_way() < IN_FLIGHT {
+                live.intents_under_way.insert(*uid);
+                work.push(Work::Intent(Arc::clone(&desired.intent)));
+            }
+        }
+        work
+    }
+
+    pub(crate) fn secret_acked(&mut self, agent: &AgentName, session: u64, key: SecretKey) {
+        if let Some(live) = self.live_mut(agent, session) {
+            live.secrets_under_way.remove(&key);
+            live.secrets.insert(key);
+            live.standing.wake.notify_one();
+        }
+    }
+
+    /// Takes the agent's answer to `sent`.
+    pub(crate) fn intent_acked(
+        &mut self,
+        agent: &AgentName,
+        session: u64,
+        sent: &Intent,
+        ack: IntentAck,
+        now: Instant,
+    ) -> Vec<Change> {
+        let Some(live) = self.live_mut(agent, session) else {
+            return Vec::new();
+        };
+        let uid = sent.object.uid;
+        live.answered(sent, ack, now);
+        live.standing.wake.notify_one();
+        let mut changes = vec![Change::Acked(uid, sent.fence, ack.outcome)];
+        if live.info.conflict.is_some() {
+            changes.push(Change::Session(agent.clone()));
+        }
+        changes
+    }
+
+    /// Takes reports in the order of their sequence numbers.
+    pub(crate) fn reports(
+        &mut self,
+        agent: &AgentName,
+        session: u64,
+        reports: Vec<Report>,
+        now: Instant,
+    ) -> Vec<Change> {
+        if self.live_mut(agent, session).is_none() {
+            return Vec::new();
+        }
+        let Some(peer) = self.peers.get_mut(agent) else {
+            return Vec::new();
+        };
+        let mut changes = Vec::new();
+        for report in reports {
+            let uid = report.object.uid;
+            peer.take(report, now);
+            if self
+                .desired
+                .get(&uid)
+                .is_some_and(|desired| desired.agent == *agent)
+            {
+                changes.push(Change::Report(uid));
+            }
+        }
+        changes
+    }
+
+    /// Up to where every report was taken over, if that is news to the session.
+    pub(crate) fn ack_due(&mut self, agent: &AgentName, session: u64) -> Option<Sequence> {
+        let peer = self.peers.get_mut(agent)?;
+        let through = peer.through();
+        let live = peer
+            .live
+            .as_mut()
+            .filter(|live| live.info.session == session)?;
+        if through > live.acked {
+            live.acked = through;
+            Some(through)
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn health(&mut self, agent: &AgentName, session: u64, health: Health) {
+        if let Some(live) = self.live_mut(agent, session) {
+            live.info.health = Some(health);
+        }
+    }
+
+    /// Compares what is desired with what the agent said it holds: equal counts as acked, a newer revision at the
+    /// agent is a conflict.
+    fn settle(&mut self, agent: &AgentName, uid: Uid) -> Vec<Change> {
+        let Some(desired) = self.desired.get(&uid) else {
+            return Vec::new();
+        };
+        let (fence, digest) = (desired.intent.fence, desired.digest);
+        let Some(live) = self
+            .peers
+            .get_mut(agent)
+            .and_then(|peer| peer.live.as_mut())
+        else {
+            return Vec::new();
+        };
+        live.compare(uid, fence, digest)
+    }
+
+    fn unassign(&mut self, old: &Desired, uid: Uid) {
+        let still_here = self
+            .desired
+            .get(&uid)
+            .is_some_and(|desired| desired.agent == old.agent);
+        let Some(peer) = self.peers.get_mut(&old.agent) else {
+            return;
+        };
+        if !still_here {
+            peer.objects.remove(&uid);
+        }
+        // A row stays while any intent of this agent names it. A row that came ahead of its intent is named by none,
+        // so only those go that the replaced intent named.
+        for key in &old.intent.secrets {
+            let named = peer.objects.iter().any(|object| {
+                self.desired
+                    .get(object)
+                    .is_some_and(|desired| desired.intent.secrets.contains(key))
+            });
+            if !named {
+                peer.secrets.remove(key);
+            }
+        }
+    }
+
+    fn wake(&self, agent: &AgentName) {
+        if let Some(live) = self.live(agent) {
+            live.standing.wake.notify_one();
+        }
+    }
+
+    fn live(&self, agent: &AgentName) -> Option<&Live> {
+        self.peers.get(agent)?.live.as_ref()
+    }
+
+    fn live_mut(&mut self, agent: &AgentName, session: u64) -> Option<&mut Live> {
+        self.peers
+            .get_mut(agent)?
+            .live
+            .as_mut()
+            .filter(|live| live.info.session == session)
+    }
+}
+
+/// An epoch as a position, for a conflict that no single object shows.
+fn position(epoch: HubEpoch) -> Fence {
+    Fence {
+        epoch,
+        revision: vitistack_protocol::ids::Revision(0),
+    }
+}
+
+#[cfg(test)]
+mod tests;

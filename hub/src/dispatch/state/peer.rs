@@ -1,0 +1,221 @@
+//! One agent: what is remembered of it between sessions, and what a live session knows.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use vitistack_protocol::ids::{Digest, Fence, Sequence, Uid};
+use vitistack_protocol::message::control::{Held, Hello, IntentAck};
+use vitistack_protocol::message::intent::{Intent, SecretKey, SecretRow};
+use vitistack_protocol::message::numbered::IntentOutcome;
+use vitistack_protocol::message::report::Report;
+
+use super::{Change, Conflict, SessionInfo};
+
+/// After which time a full store is asked again.
+const FULL_AGAIN: Duration = Duration::from_secs(30);
+
+/// How the state reaches the task of a session.
+#[derive(Clone, Default)]
+pub(crate) struct Standing {
+    /// There may be work or an ack to send.
+    pub(crate) wake: Arc<Notify>,
+    /// A later session of the same agent has begun.
+    pub(crate) superseded: CancellationToken,
+}
+
+/// A report that the API has not taken over yet.
+pub(super) struct Waiting {
+    pub(super) uid: Uid,
+    pub(super) since: Instant,
+}
+
+/// What outlives a session.
+#[derive(Default)]
+pub(super) struct Peer {
+    /// The store that the sequence numbers belong to.
+    pub(super) store: [u8; 16],
+    /// What is desired here.
+    pub(super) objects: BTreeSet<Uid>,
+    /// Rows that intents name or will name.
+    pub(super) secrets: HashMap<SecretKey, Arc<SecretRow>>,
+    /// The newest report an object, claimed or not.
+    pub(super) reports: HashMap<Uid, Report>,
+    /// Reports behind which no ack may go.
+    pub(super) waiting: BTreeMap<Sequence, Waiting>,
+    /// The highest sequence that arrived.
+    pub(super) received: Sequence,
+    pub(super) live: Option<Live>,
+}
+
+impl Peer {
+    /// The agent has another store: its numbers begin anew.
+    pub(super) fn forget_reports(&mut self, store: [u8; 16]) {
+        self.store = store;
+        self.reports.clear();
+        self.waiting.clear();
+        self.received = Sequence(0);
+    }
+
+    /// Takes a report; the older ones of the same object count as taken over.
+    pub(super) fn take(&mut self, report: Report, now: Instant) {
+        let (uid, sequence) = (report.object.uid, report.sequence);
+        self.received = self.received.max(sequence);
+        if self
+            .reports
+            .get(&uid)
+            .is_some_and(|known| known.sequence > sequence)
+        {
+            return;
+        }
+        self.settled(uid, sequence);
+        self.waiting.insert(sequence, Waiting { uid, since: now });
+        self.reports.insert(uid, report);
+    }
+
+    /// Reports of this object up to `sequence` were taken over.
+    pub(super) fn settled(&mut self, uid: Uid, sequence: Sequence) {
+        self.waiting
+            .retain(|known, waiting| waiting.uid != uid || *known > sequence);
+    }
+
+    /// Up to where everything that arrived was taken over. Reports arrive in order, on one stream a session.
+    pub(super) fn through(&self) -> Sequence {
+        match self.waiting.first_key_value() {
+            Some((first, _)) => Sequence(first.0.saturating_sub(1)),
+            None => self.received,
+        }
+    }
+}
+
+/// An intent that the agent did not take.
+pub(super) struct Refused {
+    fence: Fence,
+    outcome: IntentOutcome,
+    at: Instant,
+}
+
+impl Refused {
+    /// Only a full store empties by itself; every other refusal needs another intent.
+    pub(super) fn worth_another_try(&self, now: Instant) -> bool {
+        self.outcome == IntentOutcome::StoreFull
+            && now.saturating_duration_since(self.at) >= FULL_AGAIN
+    }
+}
+
+/// A live session.
+pub(super) struct Live {
+    pub(super) info: SessionInfo,
+    pub(super) standing: Standing,
+    /// What the agent holds, by its Hello and its acks.
+    pub(super) held: HashMap<Uid, Held>,
+    /// Rows that the agent holds, likewise.
+    pub(super) secrets: HashSet<SecretKey>,
+    pub(super) secrets_under_way: HashSet<SecretKey>,
+    pub(super) intents_under_way: HashSet<Uid>,
+    pub(super) refused: HashMap<Uid, Refused>,
+    /// The last ack that was sent.
+    pub(super) acked: Sequence,
+}
+
+impl Live {
+    pub(super) fn new(hello: &Hello, info: SessionInfo, standing: Standing) -> Self {
+        Self {
+            info,
+            standing,
+            held: hello.held.iter().map(|held| (held.uid, *held)).collect(),
+            secrets: hello.secrets().into_iter().collect(),
+            secrets_under_way: HashSet::new(),
+            intents_under_way: HashSet::new(),
+            refused: HashMap::new(),
+            acked: Sequence(0),
+        }
+    }
+
+    pub(super) fn under_way(&self) -> usize {
+        self.secrets_under_way.len() + self.intents_under_way.len()
+    }
+
+    /// Whether this intent is to be sent.
+    pub(super) fn wants(&self, uid: Uid, fence: Fence, digest: Digest) -> bool {
+        let refused = self
+            .refused
+            .get(&uid)
+            .is_some_and(|refused| refused.fence == fence);
+        !refused
+            && !self.intents_under_way.contains(&uid)
+            && self
+                .held
+                .get(&uid)
+                .is_none_or(|held| !same(held, fence, digest))
+    }
+
+    /// Says what follows from comparing a desired intent with what is held.
+    pub(super) fn compare(&mut self, uid: Uid, fence: Fence, digest: Digest) -> Vec<Change> {
+        let Some(held) = self.held.get(&uid) else {
+            return Vec::new();
+        };
+        if same(held, fence, digest) {
+            return vec![Change::Acked(uid, fence, IntentOutcome::AlreadyHeld)];
+        }
+        // The hub writes a revision into the API before it sends it, so it can be behind only after a restore.
+        if held.fence.revision > fence.revision && self.info.conflict.is_none() {
+            self.info.conflict = Some(Conflict {
+                object: Some(uid),
+                hub: fence,
+                agent: held.fence,
+            });
+            return vec![Change::Session(self.info.agent.clone())];
+        }
+        Vec::new()
+    }
+
+    /// Takes the agent's answer.
+    pub(super) fn answered(&mut self, sent: &Intent, ack: IntentAck, now: Instant) {
+        let uid = sent.object.uid;
+        self.intents_under_way.remove(&uid);
+        if ack.outcome.holds() {
+            self.refused.remove(&uid);
+            let report = self.held.get(&uid).map(|held| held.report);
+            self.held.insert(
+                uid,
+                Held {
+                    uid,
+                    fence: sent.fence,
+                    intent: sent.digest(),
+                    report: report.unwrap_or_default(),
+                },
+            );
+            return;
+        }
+        self.refused.insert(
+            uid,
+            Refused {
+                fence: sent.fence,
+                outcome: ack.outcome,
+                at: now,
+            },
+        );
+        match ack.outcome {
+            IntentOutcome::OlderEpoch | IntentOutcome::OlderRevision => {
+                self.info.conflict.get_or_insert(Conflict {
+                    object: Some(uid),
+                    hub: sent.fence,
+                    agent: ack.held,
+                });
+            }
+            IntentOutcome::Stored
+            | IntentOutcome::AlreadyHeld
+            | IntentOutcome::ContentDiffers
+            | IntentOutcome::StoreFull
+            | IntentOutcome::NotUnderstood => {}
+        }
+    }
+}
+
+/// The same revision with the same content is the same intent, whichever start of the hub sent it.
+fn same(held: &Held, fence: Fence, digest: Digest) -> bool {
+    held.fence.revision == fence.revision && held.intent == digest
+}
