@@ -1,0 +1,219 @@
+//! Where programs and images are, and a kube-apiserver with its etcd.
+//!
+//! `deploy/install.sh tests` puts the programs there; nothing is skipped when one is missing, the test fails and says so.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::process::{Process, run};
+use crate::wait;
+
+/// The project's root.
+///
+/// # Panics
+/// Never: this crate lies one folder below it.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ has a parent")
+        .to_owned()
+}
+
+/// One of our own programs, built beside the running test.
+///
+/// # Panics
+/// If it was not built.
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own path");
+    let dir = test
+        .parent()
+        .and_then(Path::parent)
+        .expect("tests are built into target/<profile>/deps");
+    let path = dir.join(name);
+    assert!(
+        path.exists(),
+        "{} is missing: cargo build --workspace --bins",
+        path.display()
+    );
+    path
+}
+
+/// The kube-apiserver of the tests: `KUBEBUILDER_ASSETS` or the user's cache.
+///
+/// # Panics
+/// If there is none.
+#[must_use]
+pub fn kube_apiserver() -> PathBuf {
+    asset("TEST_ASSET_KUBE_APISERVER", "kube-apiserver")
+}
+
+fn etcd() -> PathBuf {
+    if variable("KUBEBUILDER_ASSETS").is_none() && variable("TEST_ASSET_ETCD").is_none() {
+        return PathBuf::from("/usr/bin/etcd");
+    }
+    asset("TEST_ASSET_ETCD", "etcd")
+}
+
+fn asset(own: &str, name: &str) -> PathBuf {
+    let path = variable(own)
+        .map(PathBuf::from)
+        .or_else(|| variable("KUBEBUILDER_ASSETS").map(|dir| Path::new(&dir).join(name)))
+        .unwrap_or_else(|| cache().join("kubernetes-1.36.3").join(name));
+    assert!(
+        path.exists(),
+        "{} is missing: deploy/install.sh tests",
+        path.display()
+    );
+    path
+}
+
+/// Where built peers are kept.
+fn cache() -> PathBuf {
+    variable("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| variable("HOME").map(|home| Path::new(&home).join(".cache")))
+        .expect("HOME or XDG_CACHE_HOME is set")
+        .join("vitistack")
+}
+
+/// An image that `tests/run.sh` built: `target/images/<path>`.
+///
+/// # Panics
+/// If it was not built.
+#[must_use]
+pub fn image(path: &str) -> PathBuf {
+    let file = root().join("target/images").join(path);
+    assert!(
+        file.exists(),
+        "{} is missing: tests/run.sh --setup builds it",
+        file.display()
+    );
+    file
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the harness is told by envtest's variables where its peers are"
+)]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// A kube-apiserver with an etcd of its own.
+#[derive(Debug)]
+pub struct ApiServer {
+    // Dropped in this order: an API server without its etcd hangs on SIGTERM.
+    api: Option<Process>,
+    _etcd: Process,
+    /// A kubeconfig of a `system:masters` user.
+    pub kubeconfig: PathBuf,
+}
+
+impl ApiServer {
+    /// Starts both in `dir` and waits until the API is ready.
+    ///
+    /// # Panics
+    /// If it does not come up.
+    #[must_use]
+    pub fn start(dir: &Path) -> Self {
+        let [client, raft, secure] = free_ports();
+        run(Command::new("openssl")
+            .args(["genrsa", "-out"])
+            .arg(dir.join("sa.key"))
+            .arg("2048"))
+        .unwrap_or_else(|error| panic!("{error}"));
+        std::fs::write(
+            dir.join("tokens.csv"),
+            "test-token,admin,admin,\"system:masters\"\n",
+        )
+        .expect("the test's directory is writable");
+        let etcd = Process::start(
+            "etcd",
+            dir,
+            Command::new(etcd())
+                .arg("--data-dir")
+                .arg(dir.join("etcd"))
+                .args([
+                    "--listen-client-urls",
+                    &format!("http://127.0.0.1:{client}"),
+                ])
+                .args([
+                    "--advertise-client-urls",
+                    &format!("http://127.0.0.1:{client}"),
+                ])
+                .args(["--listen-peer-urls", &format!("http://127.0.0.1:{raft}")])
+                .arg("--unsafe-no-fsync"),
+        );
+        let mut api = Process::start(
+            "kube-apiserver",
+            dir,
+            Command::new(kube_apiserver())
+                .arg(format!("--etcd-servers=http://127.0.0.1:{client}"))
+                .arg(format!("--cert-dir={}", dir.join("certs").display()))
+                .arg(format!("--secure-port={secure}"))
+                .arg("--bind-address=127.0.0.1")
+                .arg(format!(
+                    "--service-account-key-file={}",
+                    dir.join("sa.key").display()
+                ))
+                .arg(format!(
+                    "--service-account-signing-key-file={}",
+                    dir.join("sa.key").display()
+                ))
+                .arg("--service-account-issuer=https://kubernetes.default.svc")
+                .arg(format!(
+                    "--token-auth-file={}",
+                    dir.join("tokens.csv").display()
+                ))
+                .arg("--authorization-mode=RBAC")
+                .arg("--service-cluster-ip-range=10.96.0.0/16")
+                .arg("--disable-admission-plugins=ServiceAccount"),
+        );
+        let kubeconfig = dir.join("apiserver.kubeconfig");
+        std::fs::write(
+            &kubeconfig,
+            format!(
+                "apiVersion: v1\nkind: Config\ncurrent-context: test\n\
+                 clusters: [{{name: test, cluster: {{server: \"https://127.0.0.1:{secure}\", insecure-skip-tls-verify: true}}}}]\n\
+                 users: [{{name: test, user: {{token: test-token}}}}]\n\
+                 contexts: [{{name: test, context: {{cluster: test, user: test}}}}]\n"
+            ),
+        )
+        .expect("the test's directory is writable");
+        wait::until("kube-apiserver is ready", Duration::from_secs(90), || {
+            api.alive()?;
+            run(Command::new("kubectl")
+                .arg(format!("--kubeconfig={}", kubeconfig.display()))
+                .args(["get", "--raw", "/readyz"]))
+        });
+        Self {
+            api: Some(api),
+            _etcd: etcd,
+            kubeconfig,
+        }
+    }
+}
+
+impl Drop for ApiServer {
+    fn drop(&mut self) {
+        if let Some(api) = self.api.take() {
+            api.kill();
+        }
+    }
+}
+
+/// Ports that were free a moment ago, all different.
+fn free_ports<const N: usize>() -> [u16; N] {
+    let sockets: [TcpListener; N] =
+        std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    sockets.map(|socket| {
+        socket
+            .local_addr()
+            .expect("a bound socket has an address")
+            .port()
+    })
+}

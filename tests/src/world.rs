@@ -1,0 +1,592 @@
+//! An API, a hub, a site and an agent, joined as a user would join them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::peer::{self, ApiServer};
+use crate::process::{Process, run};
+use crate::site::Site;
+use crate::{manifest, wait};
+
+/// Bound for what needs no boot: an API call, a reconcile, a session.
+pub const SOON: Duration = Duration::from_secs(45);
+/// Bound for a boot under emulation: four times what it takes on an idle machine with two cores.
+pub const BOOT: Duration = Duration::from_secs(300);
+/// Port of the hub on its end of the line to the site.
+const HUB_PORT: u16 = 7443;
+/// Where the agent finds images, inside the site.
+pub const IMAGE_SERVER: &str = "http://127.0.0.1:8088";
+
+/// Which Kubernetes API the hub works with. Every scenario holds in both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A real kube-apiserver with etcd.
+    Kubernetes,
+    /// The hub's own API.
+    Standalone,
+}
+
+/// An API and a hub.
+#[derive(Debug)]
+pub struct Hub {
+    // Dropped top down: the hub before the API that it talks to, the directory last.
+    process: Option<Process>,
+    /// The real API server, in that mode.
+    _api: Option<ApiServer>,
+    mode: Mode,
+    listen: String,
+    api_port: u16,
+    kubeconfig: PathBuf,
+    dir: tempfile::TempDir,
+}
+
+impl Hub {
+    /// Starts the API of `mode` and a hub that listens on `address` for agents.
+    #[must_use]
+    pub fn start(mode: Mode, address: &str) -> Self {
+        // Short: unix sockets of the peers lie below it.
+        let dir = tempfile::Builder::new()
+            .prefix("viti")
+            .tempdir_in("/tmp")
+            .expect("/tmp is writable");
+        let api = (mode == Mode::Kubernetes).then(|| ApiServer::start(dir.path()));
+        let kubeconfig = api.as_ref().map_or_else(
+            || dir.path().join("hub/kubeconfig"),
+            |api| api.kubeconfig.clone(),
+        );
+        let mut hub = Self {
+            process: None,
+            _api: api,
+            mode,
+            listen: format!("{address}:{HUB_PORT}"),
+            api_port: free_port(),
+            kubeconfig,
+            dir,
+        };
+        if mode == Mode::Kubernetes {
+            hub.kubectl(&["create", "namespace", "vitistack-system"]);
+            let crds = peer::root().join("deploy/crds");
+            hub.kubectl(&["create", "-f", &crds.display().to_string()]);
+            hub.kubectl(&[
+                "wait",
+                "--for=condition=Established",
+                "crd",
+                "--all",
+                "--timeout=30s",
+            ]);
+        }
+        hub.run();
+        hub
+    }
+
+    /// Starts the hub process; after [`Hub::kill`] the same hub again.
+    pub fn run(&mut self) {
+        let ready = self.path("hub.ready");
+        std::fs::remove_file(&ready).ok();
+        let mut command = Command::new(peer::program("vitistack-hub"));
+        match self.mode {
+            Mode::Kubernetes => command.arg("run").arg("--kubeconfig").arg(&self.kubeconfig),
+            Mode::Standalone => command
+                .arg("standalone")
+                .arg("--data-dir")
+                .arg(self.path("hub"))
+                .args(["--api", &format!("127.0.0.1:{}", self.api_port)]),
+        };
+        command
+            .args(["--listen", &self.listen, "--advertise", &self.listen])
+            .args(["--http", "127.0.0.1:0"])
+            .arg("--ready-file")
+            .arg(&ready);
+        let mut process = Process::start("hub", self.dir.path(), &mut command);
+        wait::until("the hub is ready", SOON, || {
+            process.alive()?;
+            ready
+                .exists()
+                .then_some(())
+                .ok_or_else(|| "no ready file yet".to_owned())
+        });
+        self.process = Some(process);
+    }
+
+    /// Kills the hub as a power cut would.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn kill(&mut self) {
+        self.process.take().expect("the hub runs").kill();
+    }
+
+    /// Asks the hub to stop and waits.
+    ///
+    /// # Panics
+    /// If it does not run, or does not stop in time.
+    pub fn stop(&mut self) -> std::process::ExitStatus {
+        self.process
+            .take()
+            .expect("the hub runs")
+            .stop(Duration::from_secs(20))
+    }
+
+    /// A path in this world's directory.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// What the hub logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.as_ref().map(Process::log).unwrap_or_default()
+    }
+
+    /// The addresses that the hub listens on.
+    ///
+    /// # Panics
+    /// If its ready file is not JSON.
+    #[must_use]
+    pub fn addresses(&self) -> Value {
+        let text = std::fs::read(self.path("hub.ready")).expect("a running hub has a ready file");
+        serde_json::from_slice(&text).expect("the ready file is JSON")
+    }
+
+    /// kubectl against this world's API; `Err` with its words when it refuses.
+    ///
+    /// # Errors
+    /// What kubectl printed.
+    pub fn try_kubectl(&self, args: &[&str]) -> Result<String, String> {
+        run(Command::new("kubectl")
+            .arg("--kubeconfig")
+            .arg(&self.kubeconfig)
+            .args(args))
+    }
+
+    /// kubectl against this world's API.
+    ///
+    /// # Panics
+    /// When it refuses.
+    #[track_caller]
+    pub fn kubectl(&self, args: &[&str]) -> String {
+        self.try_kubectl(args)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// `kubectl viti`.
+    ///
+    /// # Errors
+    /// What it printed.
+    pub fn viti(&self, args: &[&str]) -> Result<String, String> {
+        run(Command::new(peer::program("kubectl-viti"))
+            .arg("--kubeconfig")
+            .arg(&self.kubeconfig)
+            .args(args))
+    }
+
+    /// Applies a manifest, strictly.
+    ///
+    /// # Errors
+    /// What kubectl printed.
+    pub fn apply(&self, manifest: &str) -> Result<String, String> {
+        let file =
+            tempfile::NamedTempFile::new_in(self.dir.path()).expect("the directory is writable");
+        std::fs::write(file.path(), manifest).expect("the directory is writable");
+        self.try_kubectl(&[
+            "apply",
+            "--validate=strict",
+            "-f",
+            &file.path().display().to_string(),
+        ])
+    }
+
+    /// One object as JSON; `Err` if it is not there.
+    ///
+    /// # Errors
+    /// What kubectl printed.
+    pub fn object(&self, kind: &str, namespace: &str, name: &str) -> Result<Value, String> {
+        let text = self.try_kubectl(&["get", kind, "-n", namespace, name, "-o", "json"])?;
+        serde_json::from_str(&text).map_err(|error| error.to_string())
+    }
+
+    /// Waits until a condition of an object has `status`, and its reason where `reason` is not empty.
+    /// Returns the condition's message.
+    #[track_caller]
+    pub fn wait_condition(
+        &self,
+        (kind, namespace, name): (&str, &str, &str),
+        (condition, status, reason): (&str, &str, &str),
+        bound: Duration,
+    ) -> String {
+        let what = format!("{kind} {name} has {condition}={status} {reason}");
+        wait::until(&what, bound, || {
+            let object = self.object(kind, namespace, name)?;
+            let conditions = object
+                .pointer("/status/conditions")
+                .cloned()
+                .unwrap_or_default();
+            let fits = conditions.as_array().into_iter().flatten().find(|one| {
+                one["type"] == condition
+                    && one["status"] == status
+                    && (reason.is_empty() || one["reason"] == reason)
+            });
+            fits.map(|one| one["message"].as_str().unwrap_or_default().to_owned())
+                .ok_or_else(|| {
+                    format!(
+                        "phase {}, conditions {conditions}",
+                        object["status"]["phase"]
+                    )
+                })
+        })
+    }
+
+    /// Waits until an object's phase is `phase`.
+    #[track_caller]
+    pub fn wait_phase(
+        &self,
+        (kind, namespace, name): (&str, &str, &str),
+        phase: &str,
+        bound: Duration,
+    ) {
+        wait::until(&format!("{kind} {name} is {phase}"), bound, || {
+            let object = self.object(kind, namespace, name)?;
+            if object["status"]["phase"] == phase {
+                return Ok(());
+            }
+            Err(format!("{}", object["status"]))
+        });
+    }
+
+    /// Waits until an object is gone.
+    #[track_caller]
+    pub fn wait_gone(&self, (kind, namespace, name): (&str, &str, &str), bound: Duration) {
+        wait::until(&format!("{kind} {name} is gone"), bound, || {
+            match self.object(kind, namespace, name) {
+                Err(text) if text.contains("NotFound") || text.contains("not found") => Ok(()),
+                Err(text) => Err(text),
+                Ok(object) => Err(format!("{} {}", object["metadata"], object["status"])),
+            }
+        });
+    }
+}
+
+/// How the agent's boot network is set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dhcp {
+    /// The agent's own DHCP server.
+    Own,
+    /// Beside another one (dnsmasq).
+    Proxy,
+}
+
+/// A hub, a site and an agent that has joined.
+#[derive(Debug)]
+pub struct World {
+    agent: Option<Process>,
+    // They run inside the site and end before it does.
+    helpers: Vec<Process>,
+    /// The servers.
+    pub site: Site,
+    /// The hub and its API.
+    pub hub: Hub,
+}
+
+impl World {
+    /// Everything up, the agent enrolled with a token and connected, provider `edge` and BMC Secret applied in `default`.
+    #[must_use]
+    pub fn start(mode: Mode, dhcp: Dhcp, servers: &[&str]) -> Self {
+        let base = tempfile::Builder::new()
+            .prefix("vsite")
+            .tempdir_in("/tmp")
+            .expect("/tmp is writable");
+        let site = Site::up(&base.keep(), servers);
+        let hub = Hub::start(mode, &site.facts.hub_address);
+        let mut helpers = vec![image_server(&site, &hub)];
+        if dhcp == Dhcp::Proxy {
+            helpers.push(dnsmasq(&site, &hub));
+        }
+        let mut world = Self {
+            agent: None,
+            helpers,
+            site,
+            hub,
+        };
+        world.write_agent_config(dhcp);
+        world.enrol("edge-west", "default");
+        world.run_agent();
+        wait::until("the agent is connected", SOON, || {
+            world.agent.as_mut().map_or(Ok(()), Process::alive)?;
+            let agents = world.hub.viti(&["agents", "-o", "json"])?;
+            agents.contains("edge-1").then_some(()).ok_or(agents)
+        });
+        world
+            .hub
+            .apply(&manifest::provider("edge-west"))
+            .unwrap_or_else(|error| panic!("{error}"));
+        world
+            .hub
+            .apply(&manifest::bmc_secret("admin", crate::site::BMC_PASSWORD))
+            .unwrap_or_else(|error| panic!("{error}"));
+        world.hub.wait_condition(
+            ("machineprovider", "default", "edge"),
+            ("Ready", "True", ""),
+            SOON,
+        );
+        world
+    }
+
+    /// Makes a token for `site` and puts it where the agent looks.
+    fn enrol(&self, site: &str, namespaces: &str) {
+        let token = self
+            .hub
+            .viti(&[
+                "token",
+                "create",
+                "--site",
+                site,
+                "--namespaces",
+                namespaces,
+                "--ttl",
+                "10m",
+            ])
+            .unwrap_or_else(|error| panic!("{error}"));
+        std::fs::write(self.hub.path("token"), token.trim()).expect("the directory is writable");
+    }
+
+    fn write_agent_config(&self, dhcp: Dhcp) {
+        let netboot = match dhcp {
+            Dhcp::Own => "mode = \"own\"\nrange = [\"10.99.0.100\", \"10.99.0.200\"]\n",
+            Dhcp::Proxy => "mode = \"proxy\"\n",
+        };
+        let config = format!(
+            "data_dir = {:?}\nhub = {:?}\ntoken_file = {:?}\nname = \"edge-1\"\n\
+             [netboot]\ninterface = {:?}\nassets = {:?}\n{netboot}",
+            self.hub.path("agent"),
+            self.hub.listen,
+            self.hub.path("token"),
+            self.site.facts.bridge,
+            peer::image("netboot"),
+        );
+        std::fs::write(self.hub.path("agent.toml"), config).expect("the directory is writable");
+    }
+
+    /// Starts the agent; after [`World::kill_agent`] the same agent again.
+    pub fn run_agent(&mut self) {
+        let mut command = self.site.inside(&peer::program("vitistack-agent"));
+        command
+            .arg("run")
+            .arg("--config")
+            .arg(self.hub.path("agent.toml"));
+        self.agent = Some(Process::start("agent", self.hub.dir.path(), &mut command));
+    }
+
+    /// Kills the agent as a power cut would.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn kill_agent(&mut self) {
+        self.agent.take().expect("the agent runs").kill();
+    }
+
+    /// Asks the agent to stop and waits.
+    ///
+    /// # Panics
+    /// If it does not run, or does not stop in time.
+    pub fn stop_agent(&mut self) -> std::process::ExitStatus {
+        self.agent
+            .take()
+            .expect("the agent runs")
+            .stop(Duration::from_secs(20))
+    }
+
+    /// A BMC that lies about boot overrides (`drop` or `revert`), in front of the site's.
+    #[must_use]
+    pub fn lying_bmc(&self, lie: &str) -> LyingBmc {
+        let mut command = self.site.inside(&peer::program("lying-bmc"));
+        command.args([LyingBmc::LISTEN, "https://127.0.0.1:8443", lie]);
+        LyingBmc {
+            _process: Process::start("lying-bmc", self.hub.dir.path(), &mut command),
+        }
+    }
+
+    /// Starts a DHCP server that is not ours on the boot network.
+    pub fn start_dnsmasq(&mut self) {
+        self.helpers.push(dnsmasq(&self.site, &self.hub));
+    }
+
+    /// Stops it.
+    pub fn stop_dnsmasq(&mut self) {
+        self.helpers.pop();
+    }
+
+    /// Everything that is sent to `mac` over IP, printed by tcpdump.
+    #[must_use]
+    pub fn capture_to(&self, mac: &str) -> Process {
+        let mut command = self.site.inside(Path::new("tcpdump"));
+        command
+            .args([
+                "-i",
+                &self.site.facts.bridge,
+                "-n",
+                "-l",
+                "--immediate-mode",
+            ])
+            .arg(format!(
+                "ether dst {mac} or (ether broadcast and udp src port 67)"
+            ));
+        let capture = Process::start("tcpdump", self.hub.dir.path(), &mut command);
+        wait::until("tcpdump listens", SOON, || {
+            capture
+                .log()
+                .contains("listening on")
+                .then_some(())
+                .ok_or_else(|| capture.log())
+        });
+        capture
+    }
+
+    /// What the agent logged.
+    #[must_use]
+    pub fn agent_log(&self) -> String {
+        std::fs::read_to_string(self.hub.path("agent.log")).unwrap_or_default()
+    }
+
+    /// Applies the site's server `index` as BareMetalHost `host-<index>` and waits until it is available.
+    #[track_caller]
+    pub fn host_available(&self, index: usize) {
+        let name = format!("host-{index}");
+        self.hub
+            .apply(&manifest::host(&name, self.site.server(index)))
+            .unwrap_or_else(|error| panic!("{error}"));
+        self.hub
+            .wait_phase(("vbmh", "default", &name), "Available", BOOT);
+    }
+
+    /// Applies Machine `name` with the tiny image.
+    #[track_caller]
+    pub fn machine(&self, name: &str) {
+        self.hub
+            .apply(&manifest::tiny_machine(name))
+            .unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Waits until Machine `name` is Running and Ready.
+    #[track_caller]
+    pub fn wait_running(&self, name: &str, bound: Duration) {
+        self.hub
+            .wait_condition(("machine", "default", name), ("Ready", "True", ""), bound);
+        self.hub
+            .wait_phase(("machine", "default", name), "Running", SOON);
+    }
+
+    /// `metadata.uid` of a Machine.
+    ///
+    /// # Panics
+    /// If it is not there.
+    #[track_caller]
+    #[must_use]
+    pub fn uid(&self, name: &str) -> String {
+        let machine = self
+            .hub
+            .object("machine", "default", name)
+            .unwrap_or_else(|error| panic!("{error}"));
+        machine["metadata"]["uid"]
+            .as_str()
+            .expect("every object has a UID")
+            .to_owned()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- agent log ---\n{}", tail(&self.agent_log(), 60));
+            eprintln!("--- hub log ---\n{}", tail(&self.hub.log(), 40));
+            for server in &self.site.facts.servers {
+                let serial = std::fs::read(&server.serial).unwrap_or_default();
+                eprintln!(
+                    "--- serial of {} ---\n{}",
+                    server.name,
+                    tail(&String::from_utf8_lossy(&serial), 25)
+                );
+            }
+        }
+        self.agent.take();
+    }
+}
+
+/// A Redfish proxy that lies.
+#[derive(Debug)]
+pub struct LyingBmc {
+    _process: Process,
+}
+
+impl LyingBmc {
+    const LISTEN: &str = "127.0.0.1:9443";
+
+    /// Address of `server` behind the proxy, for `spec.bmc.address`.
+    #[must_use]
+    pub fn address(&self, server: &crate::site::Server) -> String {
+        format!(
+            "redfish+http://{}/redfish/v1/Systems/{}",
+            Self::LISTEN,
+            server.uuid
+        )
+    }
+}
+
+fn tail(text: &str, lines: usize) -> String {
+    let all: Vec<&str> = text.lines().collect();
+    all.get(all.len().saturating_sub(lines)..)
+        .unwrap_or_default()
+        .join("\n")
+}
+
+fn image_server(site: &Site, hub: &Hub) -> Process {
+    let mut command = site.inside(Path::new("python3"));
+    command
+        .args([
+            "-m",
+            "http.server",
+            "8088",
+            "--bind",
+            "127.0.0.1",
+            "--directory",
+        ])
+        .arg(peer::image("os"));
+    Process::start("images", hub.dir.path(), &mut command)
+}
+
+/// The DHCP server that a site may have already.
+fn dnsmasq(site: &Site, hub: &Hub) -> Process {
+    let mut command = site.inside(Path::new("dnsmasq"));
+    command
+        .args([
+            "--keep-in-foreground",
+            "--conf-file=/dev/null",
+            "--port=0",
+            "--bind-interfaces",
+            "--no-ping",
+        ])
+        .args([
+            "--user=root",
+            "--pid-file=",
+            "--log-dhcp",
+            "--log-facility=-",
+            "--dhcp-authoritative",
+        ])
+        .arg(format!("--interface={}", site.facts.bridge))
+        .arg("--dhcp-range=10.99.0.50,10.99.0.90,255.255.255.0,10m")
+        .arg(format!(
+            "--dhcp-leasefile={}",
+            hub.path("dnsmasq.leases").display()
+        ));
+    Process::start("dnsmasq", hub.dir.path(), &mut command)
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|socket| socket.local_addr())
+        .expect("a free port")
+        .port()
+}
