@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# The test command. Installs what it needs (deploy/install.sh tests), builds, and runs everything.
+#
+#   tests/run.sh           everything
+#   tests/run.sh --setup   only install and build
+#   tests/run.sh --quick   no boots: formatting, lints, unit tests, both APIs
+#
+# The last line counts the tests. Nothing is skipped: a peer that cannot be started is a failure.
+set -euo pipefail
+here=$(cd "$(dirname "$0")/.." && pwd); cd "$here"
+mode=${1:-}
+case $mode in '' | --setup | --quick) ;; *) echo "run.sh: $mode is not known; allowed: --setup, --quick" >&2; exit 2 ;; esac
+[ "$(id -u)" = 0 ] || { echo "run.sh: needs root: the tests make network namespaces and start libvirt in them" >&2; exit 1; }
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/vitistack
+logs=target/test-logs
+mkdir -p "$logs"
+say() { printf '\n==> [%4d s] %s\n' "$SECONDS" "$*"; }
+
+say "Peers"
+deploy/install.sh tests
+export PATH=$cache/bin:$PATH
+if ! command -v kubectl >/dev/null; then export PATH=$cache/kubernetes-1.36.3:$PATH; fi
+
+say "Formatting and lints"
+cargo fmt --all --check
+cargo clippy --workspace --all-targets --locked -- -D warnings
+cargo deny --all-features check --hide-inclusion-graph bans licenses sources 2>&1 | tail -3
+for script in deploy/*.sh images/*/*.sh images/*.sh tests/*.sh; do [ -e "$script" ] && bash -n "$script"; done
+
+say "Build"
+cargo build --workspace --bins --locked
+cargo test --workspace --no-run --locked
+images/netboot/build.sh --out target/images/netboot
+[ -s target/images/os/tiny.json ] || images/os/tiny.sh --out target/images/os
+if [ "$mode" != --quick ]; then
+  [ -s target/images/os/debian.json ] || images/os/debian.sh --out target/images/os
+fi
+[ "$mode" != --setup ] || exit 0
+
+say "Peers' versions"
+{
+  qemu-system-x86_64 --version | head -1
+  libvirtd --version
+  "$cache/sushy/bin/pip" list --disable-pip-version-check 2>/dev/null | grep -i sushy-tools
+  "${TEST_ASSET_KUBE_APISERVER:-${KUBEBUILDER_ASSETS:-$cache/kubernetes-1.36.3}/kube-apiserver}" --version
+  etcd --version | head -1
+  kubectl version --client 2>/dev/null | head -1
+  dnsmasq --version | head -1
+} | sed 's/^/    /'
+
+passed=0 failed=0
+# suite NAME COMMAND…: runs it, adds its counts up. nextest closes with "Summary […] N tests run: P passed, F failed, …".
+suite() {
+  local name=$1 log=$logs/$1.log summary; shift
+  say "Suite $name"
+  "$@" 2>&1 | tee "$log" || true
+  summary=$(sed 's/\x1b\[[0-9;]*m//g' "$log" | grep -E '^ *Summary \[' | tail -1)
+  [ -n "$summary" ] || { echo "suite $name did not run"; failed=$((failed + 1)); return; }
+  passed=$((passed + $(grep -oE '[0-9]+ passed' <<<"$summary" | grep -oE '[0-9]+' || echo 0)))
+  failed=$((failed + $(grep -oE '[0-9]+ (failed|timed out)' <<<"$summary" | grep -oE '^[0-9]+' | paste -sd+ | bc 2>/dev/null || echo 0)))
+}
+
+suite unit cargo nextest run --workspace --locked --no-fail-fast
+suite api cargo nextest run -p vitistack-tests --test api --locked --no-fail-fast
+if [ "$mode" != --quick ]; then
+  suite road cargo nextest run -p vitistack-tests --test road --locked --no-fail-fast
+  boots=$(cat target/test-logs/boots 2>/dev/null || echo 0)
+  echo "servers booted: $boots"
+fi
+
+printf '\n%s passed, %s failed, 0 skipped\n' "$passed" "$failed"
+[ "$failed" = 0 ]
