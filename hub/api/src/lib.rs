@@ -11,3 +11,4 @@ pub mod machine;
 pub mod machine_provider;
 pub mod names;
 pub mod reference;
+pub mod schema;

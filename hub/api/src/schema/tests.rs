@@ -1,0 +1,191 @@
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn schema(value: Value) -> JSONSchemaProps {
+    serde_json::from_value(json!({
+        "type": "object",
+        "required": ["spec"],
+        "properties": {"spec": value},
+    }))
+    .expect("a schema")
+}
+
+fn findings(spec: Value, value: Value) -> Vec<String> {
+    check(&schema(spec), &json!({"spec": value}), None)
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+#[test]
+fn unknown_fields_are_found_at_any_depth_and_pruned() {
+    let schema = schema(json!({"type": "object", "properties": {
+        "list": {"type": "array", "items": {"type": "object", "properties": {"a": {"type": "string"}}}},
+        "map": {"type": "object", "additionalProperties": {"type": "string"}},
+    }}));
+    let mut value = json!({
+        "apiVersion": "x/v1", "kind": "X", "metadata": {"name": "n", "lables": {}},
+        "spec": {"list": [{"a": "1"}, {"b": 1}], "map": {"any": "thing"}, "lisst": []},
+        "more": 1,
+    });
+    let mut unknown = unknown_fields(&schema, &value);
+    unknown.sort();
+    assert_eq!(
+        unknown,
+        ["metadata.lables", "more", "spec.lisst", "spec.list[1].b"]
+    );
+    prune(&schema, &mut value);
+    assert_eq!(
+        value["spec"],
+        json!({"list": [{"a": "1"}, {}], "map": {"any": "thing"}})
+    );
+    assert!(value.get("more").is_none());
+}
+
+#[test]
+fn defaults_need_the_object_around_them_and_replace_null() {
+    let schema = schema(json!({"type": "object", "properties": {
+        "backup": {"type": "object", "properties": {
+            "enabled": {"type": "boolean", "default": true},
+            "keep": {"type": "object", "properties": {"daily": {"type": "integer", "default": 7}}},
+        }},
+        "name": {"type": "string"},
+    }}));
+    for (name, before, after) in [
+        ("absent", json!({}), json!({})),
+        ("null", json!({"backup": null, "name": null}), json!({})),
+        (
+            "empty",
+            json!({"backup": {}}),
+            json!({"backup": {"enabled": true}}),
+        ),
+        (
+            "null inside",
+            json!({"backup": {"enabled": null}}),
+            json!({"backup": {"enabled": true}}),
+        ),
+        (
+            "set",
+            json!({"backup": {"enabled": false, "keep": {}}}),
+            json!({"backup": {"enabled": false, "keep": {"daily": 7}}}),
+        ),
+    ] {
+        let mut value = json!({"spec": before});
+        default_into(&schema, &mut value);
+        assert_eq!(value["spec"], after, "{name}");
+    }
+}
+
+#[test]
+fn findings_are_worded_as_the_api_server_words_them() {
+    let string = |more: Value| {
+        let mut field = json!({"type": "string"});
+        field
+            .as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().expect("an object").clone());
+        json!({"type": "object", "properties": {"f": field}})
+    };
+    let integer = json!({"type": "object", "properties": {"f": {"type": "integer", "format": "int32", "minimum": 1, "maximum": 9}}});
+    for (spec, value, expected) in [
+        (
+            json!({"type": "object", "required": ["f"]}),
+            json!({}),
+            "spec.f: Required value",
+        ),
+        (
+            string(json!({})),
+            json!({"f": 1}),
+            r#"spec.f: Invalid value: "integer": spec.f in body must be of type string: "integer""#,
+        ),
+        (
+            string(json!({"enum": ["a", "b"]})),
+            json!({"f": "c"}),
+            r#"spec.f: Unsupported value: "c": supported values: "a", "b""#,
+        ),
+        (
+            string(json!({"pattern": "^x+$"})),
+            json!({"f": "y"}),
+            r#"spec.f: Invalid value: "y": spec.f in body should match '^x+$'"#,
+        ),
+        (
+            string(json!({"minLength": 1})),
+            json!({"f": ""}),
+            r#"spec.f: Invalid value: "": spec.f in body should be at least 1 chars long"#,
+        ),
+        (
+            string(json!({"maxLength": 2})),
+            json!({"f": "abc"}),
+            "spec.f: Too long: may not be more than 2 bytes",
+        ),
+        (
+            string(json!({"format": "date-time"})),
+            json!({"f": "noon"}),
+            r#"spec.f: Invalid value: "noon": spec.f in body must be of type date-time: "noon""#,
+        ),
+        (
+            integer.clone(),
+            json!({"f": 0}),
+            "spec.f: Invalid value: 0: spec.f in body should be greater than or equal to 1",
+        ),
+        (
+            integer.clone(),
+            json!({"f": 10}),
+            "spec.f: Invalid value: 10: spec.f in body should be less than or equal to 9",
+        ),
+        (
+            json!({"type": "array", "maxItems": 1}),
+            json!([1, 2]),
+            "spec: Too many: 2: must have at most 1 items",
+        ),
+        (
+            json!({"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
+            json!([{"type": "A", "x": 1}, {"type": "A", "x": 2}]),
+            r#"spec[1]: Duplicate value: {"type":"A"}"#,
+        ),
+        (
+            json!({"type": "object", "x-kubernetes-validations": [{"rule": "self.a < self.b", "message": "a is below b"}],
+                "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}}),
+            json!({"a": 2, "b": 1}),
+            r#"spec: Invalid value: "object": a is below b"#,
+        ),
+    ] {
+        assert_eq!(findings(spec, value), [expected]);
+    }
+    assert_eq!(findings(integer, json!({"f": 4_294_967_296_i64})).len(), 2);
+}
+
+#[test]
+fn what_did_not_change_is_not_held_against_an_update() {
+    let schema = schema(json!({"type": "object", "properties": {
+        "f": {"type": "string", "pattern": "^x$"},
+        "g": {"type": "string"},
+    }, "x-kubernetes-validations": [{"rule": "!has(oldSelf.g) || self.g == oldSelf.g", "message": "g is immutable"}]}));
+    let old = json!({"spec": {"f": "bad", "g": "1"}});
+    assert_eq!(
+        check(
+            &schema,
+            &json!({"spec": {"f": "bad", "g": "1", "h": 1}}),
+            Some(&old)
+        ),
+        []
+    );
+    assert_eq!(
+        check(
+            &schema,
+            &json!({"spec": {"f": "worse", "g": "1"}}),
+            Some(&old)
+        )
+        .len(),
+        1
+    );
+    let moved = check(
+        &schema,
+        &json!({"spec": {"f": "bad", "g": "2"}}),
+        Some(&old),
+    );
+    assert_eq!(moved.len(), 1);
+    assert_eq!(moved[0].detail, "g is immutable");
+}
