@@ -1,0 +1,209 @@
+//! What comes in: bytes to an object, unknown fields, defaults, and the rules of the kind. Pure.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Map, Value, json};
+use vitistack_api::schema;
+
+use crate::builtin;
+use crate::failure::{Cause, Failure};
+use crate::lifecycle;
+use crate::object;
+use crate::query::FieldValidation;
+use crate::resource::{Family, Resource};
+
+mod duplicates;
+#[cfg(test)]
+mod tests;
+
+/// A body that is JSON.
+#[derive(Debug, Clone)]
+pub(crate) struct Parsed {
+    /// The object as sent.
+    pub(crate) object: Value,
+    /// Paths of keys that appear twice.
+    duplicates: Vec<String>,
+}
+
+impl Parsed {
+    /// An object that was made here.
+    pub(crate) fn whole(object: Value) -> Self {
+        Self { object, duplicates: Vec::new() }
+    }
+}
+
+/// Reads a body.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, Failure> {
+    let (object, duplicates) = duplicates::parse(bytes).map_err(|error| {
+        Failure::bad_request(format!("the object provided is unrecognized: {error}"))
+    })?;
+    if !object.is_object() {
+        return Err(Failure::bad_request("the object provided is unrecognized: not a JSON object"));
+    }
+    Ok(Parsed { object, duplicates })
+}
+
+/// An object with known fields only, defaults in place.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    /// The object.
+    pub(crate) object: Value,
+    /// What the client should know.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Drops or refuses what the schema of `resource` does not know, and fills in defaults.
+pub(crate) fn decode(
+    resource: &Resource,
+    parsed: Parsed,
+    validation: FieldValidation,
+) -> Result<Decoded, Failure> {
+    let Parsed { mut object, duplicates } = parsed;
+    right_kind(resource, &object)?;
+    well_formed_metadata(resource, &object)?;
+    let mut complaints: Vec<String> =
+        duplicates.iter().map(|path| format!("duplicate field \"{path}\"")).collect();
+    let unknown = unknown_fields(resource, &object);
+    complaints.extend(unknown.iter().map(|path| format!("unknown field \"{path}\"")));
+    if validation == FieldValidation::Strict && !complaints.is_empty() {
+        let (kind, version) = (&resource.kind, &resource.version);
+        return Err(Failure::bad_request(format!(
+            "{kind} in version \"{version}\" cannot be handled as a {kind}: strict decoding \
+             error: {}",
+            complaints.join(", ")
+        )));
+    }
+    schema::prune(&resource.schema, &mut object);
+    prune_metadata(&mut object);
+    schema::default_into(&resource.schema, &mut object);
+    if resource.family == Family::Secret {
+        complete_secret(resource, &mut object)?;
+    }
+    let warnings = if validation == FieldValidation::Warn { complaints } else { Vec::new() };
+    Ok(Decoded { object, warnings })
+}
+
+fn right_kind(resource: &Resource, object: &Value) -> Result<(), Failure> {
+    let given = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
+    let (version, kind) = (resource.api_version(), &resource.kind);
+    if given("kind").is_empty() && resource.family == Family::Custom {
+        return Err(Failure::bad_request("Object 'Kind' is missing"));
+    }
+    if !given("apiVersion").is_empty() && given("apiVersion") != version {
+        return Err(Failure::bad_request(format!(
+            "the API version in the data ({}) does not match the expected API version ({version})",
+            given("apiVersion")
+        )));
+    }
+    if !given("kind").is_empty() && given("kind") != kind {
+        return Err(Failure::bad_request(format!(
+            "the kind in the data ({}) does not match the expected kind ({kind})",
+            given("kind")
+        )));
+    }
+    Ok(())
+}
+
+/// Everything below relies on the types of the metadata.
+fn well_formed_metadata(resource: &Resource, object: &Value) -> Result<(), Failure> {
+    let Some(metadata) = object.get("metadata") else { return Ok(()) };
+    let wrong = |path: &str, wanted: &str| {
+        let (kind, version) = (&resource.kind, &resource.version);
+        Failure::bad_request(format!(
+            "{kind} in version \"{version}\" cannot be handled as a {kind}: {path} must be {wanted}"
+        ))
+    };
+    let metadata = metadata.as_object().ok_or_else(|| wrong("metadata", "an object"))?;
+    let properties = builtin::metadata_properties();
+    for (key, value) in metadata {
+        let kind = properties.get(key).and_then(|p| p.get("type")).and_then(Value::as_str);
+        let path = format!("metadata.{key}");
+        let (fits, wanted) = match kind {
+            _ if value.is_null() => (true, ""),
+            Some("string") => (value.is_string(), "a string"),
+            Some("integer") => (value.is_i64(), "an integer"),
+            Some("object") => (is_text_map(value), "a map of strings"),
+            Some("array") if key == "finalizers" => (is_text_list(value), "a list of strings"),
+            Some("array") => (is_object_list(value), "a list of objects"),
+            _ => (true, ""),
+        };
+        if !fits {
+            return Err(wrong(&path, wanted));
+        }
+    }
+    Ok(())
+}
+
+fn is_text_map(value: &Value) -> bool {
+    value.as_object().is_some_and(|map| map.values().all(Value::is_string))
+}
+
+fn is_text_list(value: &Value) -> bool {
+    value.as_array().is_some_and(|list| list.iter().all(Value::is_string))
+}
+
+fn is_object_list(value: &Value) -> bool {
+    value.as_array().is_some_and(|list| list.iter().all(Value::is_object))
+}
+
+fn unknown_fields(resource: &Resource, object: &Value) -> Vec<String> {
+    let properties = builtin::metadata_properties();
+    let of_metadata = object::metadata(object)
+        .into_iter()
+        .flatten()
+        .filter(|(key, _)| !properties.contains_key(*key))
+        .map(|(key, _)| format!("metadata.{key}"));
+    let of_schema = schema::unknown_fields(&resource.schema, object);
+    of_schema.into_iter().filter(|path| !path.starts_with("metadata.")).chain(of_metadata).collect()
+}
+
+fn prune_metadata(object: &mut Value) {
+    let properties = builtin::metadata_properties();
+    let meta = object::metadata_mut(object);
+    meta.retain(|key, value| properties.contains_key(key) && !value.is_null());
+    meta.remove("managedFields");
+}
+
+/// Text values move into `data`; what stands there must be base64.
+fn complete_secret(resource: &Resource, object: &mut Value) -> Result<(), Failure> {
+    let name = object::name(object).to_owned();
+    let root = object::root_mut(object);
+    if let Some(Value::Object(texts)) = root.remove("stringData") {
+        let data = object::child_mut(root, "data");
+        for (key, value) in texts {
+            let bytes = value.as_str().unwrap_or_default();
+            data.insert(key, json!(BASE64_STANDARD.encode(bytes)));
+        }
+    }
+    if root.get("type").and_then(Value::as_str).unwrap_or_default().is_empty() {
+        root.insert("type".to_owned(), json!("Opaque"));
+    }
+    let data: Map<String, Value> =
+        root.get("data").and_then(Value::as_object).cloned().unwrap_or_default();
+    let broken = |value: &Value| match value.as_str() {
+        Some(text) => BASE64_STANDARD.decode(text).is_err(),
+        None => true,
+    };
+    match data.iter().find(|(_, value)| broken(value)) {
+        None => Ok(()),
+        Some((key, _)) => Err(Failure::bad_request(format!(
+            "Secret in version \"{}\" cannot be handled as a Secret: data[{key}] of {name:?} is \
+             not base64",
+            resource.version
+        ))),
+    }
+}
+
+/// Checks the rules of the kind: schema, CEL, names, immutability.
+pub(crate) fn check(
+    resource: &Resource,
+    object: &Value,
+    current: Option<&Value>,
+) -> Result<(), Failure> {
+    let mut causes = lifecycle::breaches(resource, object, current);
+    causes.extend(schema::check(&resource.schema, object, current).into_iter().map(cause));
+    if causes.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::invalid(resource, object::name(object), &causes))
+}

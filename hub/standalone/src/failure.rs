@@ -1,0 +1,237 @@
+//! Refusals in the shape of Kubernetes: HTTP code, reason, message and details of a `Status`.
+//!
+//! The words follow those of kube-apiserver, because people search for them and tools match them.
+
+use serde_json::{Value, json};
+
+use crate::resource::Resource;
+
+/// Why a request is refused.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Failure {
+    /// HTTP status code.
+    pub(crate) code: u16,
+    /// Machine-readable reason of the `Status`.
+    pub(crate) reason: &'static str,
+    /// For people.
+    pub(crate) message: String,
+    /// `details` of the `Status`, or null.
+    pub(crate) details: Value,
+}
+
+/// One cause of an `Invalid` refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cause {
+    /// `FieldValueRequired` and the like.
+    pub(crate) reason: String,
+    /// Without the field's name.
+    pub(crate) message: String,
+    /// Path of the field.
+    pub(crate) field: String,
+}
+
+impl Cause {
+    /// A field with a value that is not allowed.
+    pub(crate) fn new(reason: &str, field: &str, message: String) -> Self {
+        Self { reason: reason.to_owned(), message, field: field.to_owned() }
+    }
+}
+
+impl Failure {
+    fn plain(code: u16, reason: &'static str, message: String) -> Self {
+        Self { code, reason, message, details: Value::Null }
+    }
+
+    fn named(
+        code: u16,
+        reason: &'static str,
+        resource: &Resource,
+        name: &str,
+        message: String,
+    ) -> Self {
+        let mut details = json!({ "name": name, "kind": resource.plural });
+        if let (false, Some(map)) = (resource.group.is_empty(), details.as_object_mut()) {
+            map.insert("group".to_owned(), Value::String(resource.group.clone()));
+        }
+        Self { code, reason, message, details }
+    }
+
+    /// No such path.
+    pub(crate) fn no_route() -> Self {
+        Self::plain(404, "NotFound", "the server could not find the requested resource".to_owned())
+    }
+
+    /// No such object.
+    pub(crate) fn not_found(resource: &Resource, name: &str) -> Self {
+        let message = format!("{} \"{name}\" not found", resource.qualified());
+        Self::named(404, "NotFound", resource, name, message)
+    }
+
+    /// No such namespace, said of the namespace itself.
+    pub(crate) fn namespace_missing(namespace: &str) -> Self {
+        Self {
+            code: 404,
+            reason: "NotFound",
+            message: format!("namespaces \"{namespace}\" not found"),
+            details: json!({ "name": namespace, "kind": "namespaces" }),
+        }
+    }
+
+    /// The namespace is on its way out.
+    pub(crate) fn namespace_terminating(resource: &Resource, name: &str, namespace: &str) -> Self {
+        let cause = format!("namespace {namespace} is being terminated");
+        let message = format!(
+            "{} \"{name}\" is forbidden: unable to create new content in namespace {namespace} \
+             because it is being terminated",
+            resource.qualified()
+        );
+        let mut failure = Self::named(403, "Forbidden", resource, name, message);
+        if let Some(map) = failure.details.as_object_mut() {
+            let causes = json!([{ "reason": "NamespaceTerminating", "message": cause,
+                                  "field": "metadata.namespace" }]);
+            map.insert("causes".to_owned(), causes);
+        }
+        failure
+    }
+
+    /// An object of the name exists.
+    pub(crate) fn already_exists(resource: &Resource, name: &str) -> Self {
+        let message = format!("{} \"{name}\" already exists", resource.qualified());
+        Self::named(409, "AlreadyExists", resource, name, message)
+    }
+
+    /// Somebody else was faster.
+    pub(crate) fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
+        let message = format!(
+            "Operation cannot be fulfilled on {} \"{name}\": {why}",
+            resource.qualified()
+        );
+        Self::named(409, "Conflict", resource, name, message)
+    }
+
+    /// The object changed since it was read.
+    pub(crate) fn modified(resource: &Resource, name: &str) -> Self {
+        let why = "the object has been modified; please apply your changes to the latest version \
+                   and try again";
+        Self::conflict(resource, name, why)
+    }
+
+    /// The object breaks rules of its kind.
+    pub(crate) fn invalid(resource: &Resource, name: &str, causes: &[Cause]) -> Self {
+        let lines: Vec<String> =
+            causes.iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
+        let text = match lines.as_slice() {
+            [one] => one.clone(),
+            many => format!("[{}]", many.join(", ")),
+        };
+        let kind = if resource.group.is_empty() {
+            resource.kind.clone()
+        } else {
+            format!("{}.{}", resource.kind, resource.group)
+        };
+        let causes: Vec<Value> = causes
+            .iter()
+            .map(|c| json!({ "reason": c.reason, "message": c.message, "field": c.field }))
+            .collect();
+        let mut details = json!({ "name": name, "kind": resource.kind, "causes": causes });
+        if let (false, Some(map)) = (resource.group.is_empty(), details.as_object_mut()) {
+            map.insert("group".to_owned(), Value::String(resource.group.clone()));
+        }
+        let message = format!("{kind} \"{name}\" is invalid: {text}");
+        Self { code: 422, reason: "Invalid", message, details }
+    }
+
+    /// One field breaks a rule of its kind.
+    pub(crate) fn invalid_field(
+        resource: &Resource,
+        name: &str,
+        reason: &str,
+        field: &str,
+        message: &str,
+    ) -> Self {
+        Self::invalid(resource, name, &[Cause::new(reason, field, message.to_owned())])
+    }
+
+    /// The request makes no sense.
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
+        Self::plain(400, "BadRequest", message.into())
+    }
+
+    /// The request is understood and refused.
+    pub(crate) fn forbidden(resource: &Resource, name: &str, why: &str) -> Self {
+        let message = format!("{} \"{name}\" is forbidden: {why}", resource.qualified());
+        Self::named(403, "Forbidden", resource, name, message)
+    }
+
+    /// No or a wrong bearer token.
+    pub(crate) fn unauthorized() -> Self {
+        Self::plain(401, "Unauthorized", "Unauthorized".to_owned())
+    }
+
+    /// The version asked for is no longer held.
+    pub(crate) fn expired(asked: u64, oldest: u64) -> Self {
+        Self::plain(410, "Expired", format!("too old resource version: {asked} ({oldest})"))
+    }
+
+    /// The continue token points at a version that is no longer held.
+    pub(crate) fn continue_expired() -> Self {
+        let message = "The provided continue parameter is too old to display a consistent list \
+                       result. You must start a new list without the continue parameter.";
+        Self::plain(410, "Expired", message.to_owned())
+    }
+
+    /// The verb is not served on this path.
+    pub(crate) fn method_not_allowed() -> Self {
+        let message = "the server does not allow this method on the requested resource";
+        Self::plain(405, "MethodNotAllowed", message.to_owned())
+    }
+
+    /// The body's format is not understood.
+    pub(crate) fn unsupported_media_type(message: &str) -> Self {
+        Self::plain(415, "UnsupportedMediaType", message.to_owned())
+    }
+
+    /// No form that the client accepts can be served.
+    pub(crate) fn not_acceptable() -> Self {
+        let message = "only the following media types are accepted: application/json";
+        Self::plain(406, "NotAcceptable", message.to_owned())
+    }
+
+    /// The body is larger than any object may be.
+    pub(crate) fn too_large(limit: usize) -> Self {
+        let message = format!("Request entity too large: limit is {limit}");
+        Self::plain(413, "RequestEntityTooLarge", message)
+    }
+
+    /// The server cannot take this now.
+    pub(crate) fn unavailable(why: &str) -> Self {
+        Self::plain(503, "ServiceUnavailable", why.to_owned())
+    }
+
+    /// The server could not do what it should have done.
+    pub(crate) fn internal(why: &str) -> Self {
+        Self::plain(500, "InternalError", format!("Internal error occurred: {why}"))
+    }
+
+    /// A patch that cannot be applied to the object as it is.
+    pub(crate) fn unprocessable(why: String) -> Self {
+        Self::plain(422, "Invalid", why)
+    }
+
+    /// The `Status` object.
+    pub(crate) fn body(&self) -> Value {
+        let mut status = json!({
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": self.message,
+            "reason": self.reason,
+            "code": self.code,
+        });
+        if let (false, Some(map)) = (self.details.is_null(), status.as_object_mut()) {
+            map.insert("details".to_owned(), self.details.clone());
+        }
+        status
+    }
+}

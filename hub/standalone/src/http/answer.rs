@@ -1,0 +1,60 @@
+//! Builds responses.
+
+use std::convert::Infallible;
+
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full};
+use hyper::Response;
+use hyper::body::Bytes;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WARNING, WWW_AUTHENTICATE};
+use serde_json::Value;
+
+use crate::failure::Failure;
+
+/// A body of either kind: whole, or the stream of a watch.
+pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// JSON with a code.
+pub(super) fn json(code: u16, value: &Value) -> Response<Body> {
+    bytes(code, Bytes::from(value.to_string()))
+}
+
+/// JSON text with a code.
+pub(super) fn bytes(code: u16, body: Bytes) -> Response<Body> {
+    let mut response = Response::new(Full::new(body).boxed_unsync());
+    *response.status_mut() = hyper::StatusCode::from_u16(code).unwrap_or_default();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    response
+}
+
+/// Plain text.
+pub(super) fn text(body: &'static str) -> Response<Body> {
+    let mut response = bytes(200, Bytes::from_static(body.as_bytes()));
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, plain);
+    response
+}
+
+/// A refusal.
+pub(super) fn failure(failure: &Failure) -> Response<Body> {
+    let mut response = json(failure.code, &failure.body());
+    if failure.code == 401 {
+        let scheme = HeaderValue::from_static("Bearer");
+        response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+    }
+    response
+}
+
+/// Adds what the client should know, as `Warning` headers.
+pub(super) fn warn(mut response: Response<Body>, warnings: &[String]) -> Response<Body> {
+    for warning in warnings {
+        let text = warning.replace('\\', "\\\\").replace('"', "\\\"");
+        // A field name that does not fit into a header is not worth refusing the request.
+        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{text}\"")) {
+            response.headers_mut().append(WARNING, value);
+        }
+    }
+    response
+}

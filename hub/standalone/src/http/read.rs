@@ -1,0 +1,196 @@
+//! Get and list: selects, pages, and renders in the form that was asked for.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use hyper::Response;
+use hyper::body::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::answer::{self, Body};
+use crate::engine::Engine;
+use crate::failure::Failure;
+use crate::query::{Form, Query};
+use crate::resource::{Family, Resource};
+use crate::selector::{Fields, Labels};
+use crate::store::{Page, Row};
+use crate::table::{self, Include};
+use crate::view;
+
+/// Which objects of a resource a request means.
+#[derive(Debug)]
+pub(super) struct Filter {
+    labels: Labels,
+    fields: Fields,
+}
+
+impl Filter {
+    /// Reads the selectors of a query.
+    pub(super) fn parse(query: &Query, resource: &Resource) -> Result<Self, Failure> {
+        Ok(Self {
+            labels: Labels::parse(&query.labels)?,
+            fields: Fields::parse(&query.fields, resource)?,
+        })
+    }
+
+    /// Whether all objects are meant.
+    pub(super) fn is_open(&self) -> bool {
+        self.labels.is_empty() && self.fields.is_empty()
+    }
+
+    /// Whether the row is meant. The text is parsed only where its key does not decide.
+    pub(super) fn takes(&self, resource: &Resource, row: &Row) -> bool {
+        if self.is_open() {
+            return true;
+        }
+        if self.fields.name().is_some_and(|name| name != row.key.name)
+            || self.fields.namespace().is_some_and(|namespace| namespace != row.key.namespace)
+        {
+            return false;
+        }
+        let object = view::outward(resource, row.object());
+        self.labels.matches(&object) && self.fields.matches(&object)
+    }
+}
+
+/// Where a list stopped. The version makes all pages one moment.
+#[derive(Debug, Serialize, Deserialize)]
+struct Token {
+    version: u64,
+    namespace: String,
+    name: String,
+}
+
+impl Token {
+    fn parse(text: &str) -> Result<Self, Failure> {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok();
+        bytes
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .ok_or_else(|| Failure::bad_request("continue key is not valid"))
+    }
+
+    fn after(row: &Row, version: u64) -> String {
+        let (namespace, name) = (row.key.namespace.clone(), row.key.name.clone());
+        let token = json!(Self { version, namespace, name }).to_string();
+        BASE64_URL_SAFE_NO_PAD.encode(token)
+    }
+}
+
+/// Answers a list.
+pub(super) fn list(
+    engine: &Engine,
+    resource: &Resource,
+    namespace: Option<&str>,
+    query: &Query,
+    form: Form,
+) -> Result<Response<Body>, Failure> {
+    let filter = Filter::parse(query, resource)?;
+    let Page { rows, version } = page(engine, resource, namespace, query)?;
+    let start = match query.token.as_str() {
+        "" => None,
+        token => Some(Token::parse(token)?),
+    };
+    let mut rest = rows
+        .iter()
+        .filter(|row| {
+            let key = (row.key.namespace.as_str(), row.key.name.as_str());
+            start.as_ref().is_none_or(|t| key > (t.namespace.as_str(), t.name.as_str()))
+        })
+        .filter(|row| filter.takes(resource, row));
+    let chosen: Vec<&Row> =
+        rest.by_ref().take(query.limit.unwrap_or(usize::MAX)).map(AsRef::as_ref).collect();
+    let mut metadata = json!({ "resourceVersion": version.to_string() });
+    let remaining = rest.count();
+    if let (true, Some(last), Some(map)) = (remaining > 0, chosen.last(), metadata.as_object_mut())
+    {
+        map.insert("continue".to_owned(), json!(Token::after(last, version)));
+        if filter.is_open() {
+            map.insert("remainingItemCount".to_owned(), json!(remaining));
+        }
+    }
+    Ok(match form {
+        Form::Whole if resource.family != Family::Event => {
+            answer::bytes(200, joined(resource, &chosen, &metadata))
+        }
+        _ => answer::json(200, &shown_list(resource, &chosen, metadata, form, query.include)),
+    })
+}
+
+fn page(
+    engine: &Engine,
+    resource: &Resource,
+    namespace: Option<&str>,
+    query: &Query,
+) -> Result<Page, Failure> {
+    let store = &engine.store;
+    if !query.token.is_empty() {
+        let version = Token::parse(&query.token)?.version;
+        let page = store.list_at(&resource.storage, namespace, version);
+        return page.map_err(|_| Failure::continue_expired());
+    }
+    let wanted = query.version.filter(|version| *version > 0);
+    match wanted {
+        Some(version) if query.exact => store
+            .list_at(&resource.storage, namespace, version)
+            .map_err(|oldest| Failure::expired(version, oldest)),
+        Some(version) if version > store.version() => {
+            Err(Failure::expired(version, store.version()))
+        }
+        _ => Ok(store.list(&resource.storage, namespace)),
+    }
+}
+
+/// A list of stored texts, none of them parsed.
+fn joined(resource: &Resource, rows: &[&Row], metadata: &Value) -> Bytes {
+    let head = json!({ "kind": resource.list_kind, "apiVersion": resource.api_version(),
+                       "metadata": metadata })
+    .to_string();
+    let size: usize = rows.iter().map(|row| row.body.len() + 1).sum();
+    let mut text = Vec::with_capacity(head.len() + size + 16);
+    text.extend_from_slice(head.strip_suffix('}').unwrap_or(&head).as_bytes());
+    text.extend_from_slice(b",\"items\":[");
+    for (index, row) in rows.iter().enumerate() {
+        if index > 0 {
+            text.push(b',');
+        }
+        text.extend_from_slice(&row.body);
+    }
+    text.extend_from_slice(b"]}");
+    Bytes::from(text)
+}
+
+fn shown_list(
+    resource: &Resource,
+    rows: &[&Row],
+    metadata: Value,
+    form: Form,
+    include: Include,
+) -> Value {
+    let objects = rows.iter().map(|row| view::outward(resource, row.object()));
+    match form {
+        Form::Whole => json!({ "kind": resource.list_kind, "apiVersion": resource.api_version(),
+                               "metadata": metadata, "items": objects.collect::<Vec<_>>() }),
+        Form::Metadata => {
+            let items: Vec<Value> = objects.map(|object| table::only_metadata(&object)).collect();
+            json!({ "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",
+                    "metadata": metadata, "items": items })
+        }
+        Form::Table => {
+            table::render(resource, objects.collect(), metadata, include, Timestamp::now())
+        }
+    }
+}
+
+/// One object in the form that was asked for.
+pub(super) fn shown(resource: &Resource, object: Value, form: Form, include: Include) -> Value {
+    match form {
+        Form::Whole => object,
+        Form::Metadata => table::only_metadata(&object),
+        Form::Table => {
+            let version = crate::object::text(&object, "resourceVersion").to_owned();
+            let metadata = json!({ "resourceVersion": version });
+            table::render(resource, vec![object], metadata, include, Timestamp::now())
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! From a target and a method to an operation.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ACCEPT, CONTENT_TYPE};
+use hyper::{Method, Request, Response};
+use serde_json::json;
+
+use super::answer::{self, Body};
+use super::{Service, delete, read, watch};
+use crate::admit;
+use crate::discovery;
+use crate::engine::{Ask, Change};
+use crate::failure::Failure;
+use crate::lifecycle::Part;
+use crate::openapi;
+use crate::patch;
+use crate::path::{Place, Target};
+use crate::query::{self, Form, Query};
+use crate::resource::{ACCESS_GROUP, Resource};
+use crate::store::Key;
+use crate::table::Include;
+
+/// The largest body, as kube-apiserver has it.
+const LARGEST: usize = 3 << 20;
+/// How long a body may take to arrive.
+const ARRIVAL: Duration = Duration::from_secs(30);
+
+type Answer = Result<Response<Body>, Failure>;
+
+/// What is told to everybody.
+pub(super) fn open(service: &Service, target: &Target) -> Answer {
+    match target {
+        Target::Version => Ok(answer::json(200, &discovery::version())),
+        _ if service.ending.is_cancelled() => Err(Failure::unavailable("the server is ending")),
+        _ => Ok(answer::text("ok")),
+    }
+}
+
+/// What is told to those with a token.
+pub(super) async fn answer(
+    service: &Arc<Service>,
+    target: Target,
+    request: Request<Incoming>,
+) -> Answer {
+    let registry = &service.engine.registry;
+    let document = match &target {
+        Target::Version | Target::Health => return open(service, &target),
+        Target::Core => Some(discovery::core()),
+        Target::Groups => Some(discovery::groups(registry)),
+        Target::Group(group) => discovery::group(registry, group),
+        Target::Version1 { group, version } => discovery::resources(registry, group, version),
+        Target::OpenApiV2 => None,
+        Target::OpenApiIndex => Some(openapi::index(registry, &service.digest)),
+        Target::OpenApi { group, version } => openapi::document(registry, group, version),
+        Target::Collection(place) if is_access_review(place) => {
+            return access_review(request).await;
+        }
+        Target::Collection(place) => {
+            let resource = find(service, place)?;
+            return collection(service, resource, place.namespace.as_deref(), request).await;
+        }
+        Target::Object { place, name, sub } => {
+            let resource = find(service, place)?;
+            return object(service, resource, place, name, sub.as_deref(), request).await;
+        }
+    };
+    match document {
+        Some(document) if request.method() == Method::GET => Ok(answer::json(200, &document)),
+        Some(_) => Err(Failure::method_not_allowed()),
+        None => Err(Failure::no_route()),
+    }
+}
+
+fn find(service: &Service, place: &Place) -> Result<Arc<Resource>, Failure> {
+    let registry = &service.engine.registry;
+    let found = registry.find(&place.group, &place.version, &place.plural).cloned();
+    found.ok_or_else(Failure::no_route)
+}
+
+fn is_access_review(place: &Place) -> bool {
+    place.group == ACCESS_GROUP
+        && place.version == "v1"
+        && place.plural == "selfsubjectaccessreviews"
+}
+
+/// Whoever has the token may do everything.
+async fn access_review(request: Request<Incoming>) -> Answer {
+    if request.method() != Method::POST {
+        return Err(Failure::method_not_allowed());
+    }
+    let mut review = admit::parse(&body(request).await?)?.object;
+    let root = crate::object::root_mut(&mut review);
+    root.insert("status".to_owned(), json!({ "allowed": true }));
+    Ok(answer::json(201, &review))
+}
+
+async fn collection(
+    service: &Arc<Service>,
+    resource: Arc<Resource>,
+    namespace: Option<&str>,
+    request: Request<Incoming>,
+) -> Answer {
+    let query = query::parse(request.uri().query().unwrap_or_default())?;
+    let form = form(&request)?;
+    if !resource.namespaced && namespace.is_some() {
+        return Err(Failure::no_route());
+    }
+    match *request.method() {
+        Method::GET if query.watch => watch::start(service, resource, namespace, query, form),
+        Method::GET => read::list(&service.engine, &resource, namespace, &query, form),
+        Method::POST if resource.namespaced && namespace.is_none() => {
+            Err(Failure::method_not_allowed())
+        }
+        Method::POST => {
+            json_body(&request)?;
+            let parsed = admit::parse(&body(request).await?)?;
+            let ask = ask(&query);
+            let done = service.engine.create(&resource, namespace, parsed, ask).await?;
+            let shown = read::shown(&resource, done.object, form, Include::Object);
+            Ok(answer::warn(answer::json(201, &shown), &done.warnings))
+        }
+        Method::DELETE => {
+            let body = body(request).await?;
+            delete::collection(&service.engine, &resource, namespace, &query, &body).await
+        }
+        _ => Err(Failure::method_not_allowed()),
+    }
+}
+
+async fn object(
+    service: &Arc<Service>,
+    resource: Arc<Resource>,
+    place: &Place,
+    name: &str,
+    sub: Option<&str>,
+    request: Request<Incoming>,
+) -> Answer {
+    if resource.namespaced != place.namespace.is_some() {
+        return Err(Failure::no_route());
+    }
+    let part = match sub {
+        None => Part::Main,
+        Some("status") if resource.has_status => Part::Status,
+        Some(_) => return Err(Failure::no_route()),
+    };
+    let query = query::parse(request.uri().query().unwrap_or_default())?;
+    let form = form(&request)?;
+    let namespace = place.namespace.as_deref().unwrap_or_default();
+    let key = Key::new(resource.storage.clone(), namespace, name);
+    let change = match *request.method() {
+        Method::GET if query.watch => {
+            let query = Query { fields: format!("metadata.name={name}"), ..query };
+            return watch::start(service, resource, place.namespace.as_deref(), query, form);
+        }
+        Method::GET => {
+            let object = service.engine.get(&resource, &key)?;
+            return Ok(answer::json(200, &read::shown(&resource, object, form, query.include)));
+        }
+        Method::DELETE if part == Part::Main => {
+            let body = body(request).await?;
+            return delete::one(&service.engine, &resource, &key, &query, &body).await;
+        }
+        Method::PUT => {
+            json_body(&request)?;
+            Change::Replace(admit::parse(&body(request).await?)?)
+        }
+        Method::PATCH => {
+            let kind = patch::kind(content_type(&request), &resource)?;
+            Change::Patch(kind, body(request).await?)
+        }
+        _ => return Err(Failure::method_not_allowed()),
+    };
+    let done = service.engine.change(&resource, &key, &change, part, ask(&query)).await?;
+    let shown = read::shown(&resource, done.object, form, Include::Object);
+    Ok(answer::warn(answer::json(200, &shown), &done.warnings))
+}
+
+fn ask(query: &Query) -> Ask {
+    Ask { dry_run: query.dry_run, validation: query.validation }
+}
+
+fn form(request: &Request<Incoming>) -> Result<Form, Failure> {
+    let accept = request.headers().get(ACCEPT).and_then(|h| h.to_str().ok()).unwrap_or_default();
+    query::form(accept)
+}
+
+fn content_type(request: &Request<Incoming>) -> &str {
+    request.headers().get(CONTENT_TYPE).and_then(|h| h.to_str().ok()).unwrap_or_default()
+}
+
+fn json_body(request: &Request<Incoming>) -> Result<(), Failure> {
+    let media = content_type(request).split(';').next().unwrap_or_default().trim();
+    if matches!(media, "" | "application/json") {
+        return Ok(());
+    }
+    Err(Failure::unsupported_media_type(
+        "the body of the request was in an unknown format - accepted media types include: \
+         application/json",
+    ))
+}
+
+async fn body(request: Request<Incoming>) -> Result<Bytes, Failure> {
+    let limited = Limited::new(request.into_body(), LARGEST).collect();
+    match tokio::time::timeout(ARRIVAL, limited).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Failure::too_large(LARGEST)),
+        Ok(Err(error)) => Err(Failure::bad_request(format!("cannot read the body: {error}"))),
+        Err(_) => Err(Failure::bad_request("the body did not arrive in time")),
+    }
+}
