@@ -3,16 +3,16 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value, json};
-use vitistack_api::schema;
 
 use crate::builtin;
-use crate::failure::{Cause, Failure};
+use crate::failure::Failure;
 use crate::lifecycle;
 use crate::object;
 use crate::query::FieldValidation;
 use crate::resource::{Family, Resource};
 
 mod duplicates;
+mod schema;
 #[cfg(test)]
 mod tests;
 
@@ -28,7 +28,10 @@ pub(crate) struct Parsed {
 impl Parsed {
     /// An object that was made here.
     pub(crate) fn whole(object: Value) -> Self {
-        Self { object, duplicates: Vec::new() }
+        Self {
+            object,
+            duplicates: Vec::new(),
+        }
     }
 }
 
@@ -38,7 +41,9 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, Failure> {
         Failure::bad_request(format!("the object provided is unrecognized: {error}"))
     })?;
     if !object.is_object() {
-        return Err(Failure::bad_request("the object provided is unrecognized: not a JSON object"));
+        return Err(Failure::bad_request(
+            "the object provided is unrecognized: not a JSON object",
+        ));
     }
     Ok(Parsed { object, duplicates })
 }
@@ -58,13 +63,22 @@ pub(crate) fn decode(
     parsed: Parsed,
     validation: FieldValidation,
 ) -> Result<Decoded, Failure> {
-    let Parsed { mut object, duplicates } = parsed;
+    let Parsed {
+        mut object,
+        duplicates,
+    } = parsed;
     right_kind(resource, &object)?;
     well_formed_metadata(resource, &object)?;
-    let mut complaints: Vec<String> =
-        duplicates.iter().map(|path| format!("duplicate field \"{path}\"")).collect();
+    let mut complaints: Vec<String> = duplicates
+        .iter()
+        .map(|path| format!("duplicate field \"{path}\""))
+        .collect();
     let unknown = unknown_fields(resource, &object);
-    complaints.extend(unknown.iter().map(|path| format!("unknown field \"{path}\"")));
+    complaints.extend(
+        unknown
+            .iter()
+            .map(|path| format!("unknown field \"{path}\"")),
+    );
     if validation == FieldValidation::Strict && !complaints.is_empty() {
         let (kind, version) = (&resource.kind, &resource.version);
         return Err(Failure::bad_request(format!(
@@ -79,7 +93,11 @@ pub(crate) fn decode(
     if resource.family == Family::Secret {
         complete_secret(resource, &mut object)?;
     }
-    let warnings = if validation == FieldValidation::Warn { complaints } else { Vec::new() };
+    let warnings = if validation == FieldValidation::Warn {
+        complaints
+    } else {
+        Vec::new()
+    };
     Ok(Decoded { object, warnings })
 }
 
@@ -106,17 +124,24 @@ fn right_kind(resource: &Resource, object: &Value) -> Result<(), Failure> {
 
 /// Everything below relies on the types of the metadata.
 fn well_formed_metadata(resource: &Resource, object: &Value) -> Result<(), Failure> {
-    let Some(metadata) = object.get("metadata") else { return Ok(()) };
+    let Some(metadata) = object.get("metadata") else {
+        return Ok(());
+    };
     let wrong = |path: &str, wanted: &str| {
         let (kind, version) = (&resource.kind, &resource.version);
         Failure::bad_request(format!(
             "{kind} in version \"{version}\" cannot be handled as a {kind}: {path} must be {wanted}"
         ))
     };
-    let metadata = metadata.as_object().ok_or_else(|| wrong("metadata", "an object"))?;
+    let metadata = metadata
+        .as_object()
+        .ok_or_else(|| wrong("metadata", "an object"))?;
     let properties = builtin::metadata_properties();
     for (key, value) in metadata {
-        let kind = properties.get(key).and_then(|p| p.get("type")).and_then(Value::as_str);
+        let kind = properties
+            .get(key)
+            .and_then(|p| p.get("type"))
+            .and_then(Value::as_str);
         let path = format!("metadata.{key}");
         let (fits, wanted) = match kind {
             _ if value.is_null() => (true, ""),
@@ -135,15 +160,21 @@ fn well_formed_metadata(resource: &Resource, object: &Value) -> Result<(), Failu
 }
 
 fn is_text_map(value: &Value) -> bool {
-    value.as_object().is_some_and(|map| map.values().all(Value::is_string))
+    value
+        .as_object()
+        .is_some_and(|map| map.values().all(Value::is_string))
 }
 
 fn is_text_list(value: &Value) -> bool {
-    value.as_array().is_some_and(|list| list.iter().all(Value::is_string))
+    value
+        .as_array()
+        .is_some_and(|list| list.iter().all(Value::is_string))
 }
 
 fn is_object_list(value: &Value) -> bool {
-    value.as_array().is_some_and(|list| list.iter().all(Value::is_object))
+    value
+        .as_array()
+        .is_some_and(|list| list.iter().all(Value::is_object))
 }
 
 fn unknown_fields(resource: &Resource, object: &Value) -> Vec<String> {
@@ -154,7 +185,11 @@ fn unknown_fields(resource: &Resource, object: &Value) -> Vec<String> {
         .filter(|(key, _)| !properties.contains_key(*key))
         .map(|(key, _)| format!("metadata.{key}"));
     let of_schema = schema::unknown_fields(&resource.schema, object);
-    of_schema.into_iter().filter(|path| !path.starts_with("metadata.")).chain(of_metadata).collect()
+    of_schema
+        .into_iter()
+        .filter(|path| !path.starts_with("metadata."))
+        .chain(of_metadata)
+        .collect()
 }
 
 fn prune_metadata(object: &mut Value) {
@@ -175,11 +210,19 @@ fn complete_secret(resource: &Resource, object: &mut Value) -> Result<(), Failur
             data.insert(key, json!(BASE64_STANDARD.encode(bytes)));
         }
     }
-    if root.get("type").and_then(Value::as_str).unwrap_or_default().is_empty() {
+    if root
+        .get("type")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .is_empty()
+    {
         root.insert("type".to_owned(), json!("Opaque"));
     }
-    let data: Map<String, Value> =
-        root.get("data").and_then(Value::as_object).cloned().unwrap_or_default();
+    let data: Map<String, Value> = root
+        .get("data")
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_default();
     let broken = |value: &Value| match value.as_str() {
         Some(text) => BASE64_STANDARD.decode(text).is_err(),
         None => true,
@@ -201,7 +244,7 @@ pub(crate) fn check(
     current: Option<&Value>,
 ) -> Result<(), Failure> {
     let mut causes = lifecycle::breaches(resource, object, current);
-    causes.extend(schema::check(&resource.schema, object, current).into_iter().map(cause));
+    causes.extend(schema::check(&resource.schema, object, current));
     if causes.is_empty() {
         return Ok(());
     }

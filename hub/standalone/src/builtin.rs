@@ -406,7 +406,12 @@ fn definition() -> Resource {
         kind: "CustomResourceDefinition",
         short: &["crd", "crds"],
         namespaced: false,
-        columns: vec![column("Created At", "string", ".metadata.creationTimestamp", 0)],
+        columns: vec![column(
+            "Created At",
+            "string",
+            ".metadata.creationTimestamp",
+            0,
+        )],
         selectable: &[],
         description: "A kind that this server serves. Read-only here: the program brings its kinds along.",
         properties: json!({

@@ -34,7 +34,11 @@ const EVENT_SECONDS: i64 = 3600;
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
     /// Delete this object, if it still is the one with this UID.
-    Delete { key: Key, uid: String, propagation: Propagation },
+    Delete {
+        key: Key,
+        uid: String,
+        propagation: Propagation,
+    },
     /// The namespace is empty: let it go.
     Finish { key: Key },
     /// Remove a finalizer of ours.
@@ -69,9 +73,15 @@ fn namespaces(rows: &[Arc<Row>]) -> Vec<Step> {
     let mut steps = Vec::new();
     for (name, rows) in contents {
         if rows.is_empty() {
-            steps.push(Step::Finish { key: crate::engine::namespace_key(name) });
+            steps.push(Step::Finish {
+                key: crate::engine::namespace_key(name),
+            });
         }
-        steps.extend(rows.into_iter().filter(|row| !row.meta.deleting).map(remove));
+        steps.extend(
+            rows.into_iter()
+                .filter(|row| !row.meta.deleting)
+                .map(remove),
+        );
     }
     steps
 }
@@ -96,23 +106,32 @@ fn dependents(registry: &Registry, rows: &[Arc<Row>]) -> Vec<Step> {
         return Vec::new();
     }
     let living: HashSet<&str> = rows.iter().map(|row| row.meta.uid.as_str()).collect();
-    let waiting: HashSet<&str> = rows.iter().filter(|r| waits(r)).map(|r| &*r.meta.uid).collect();
+    let waiting: HashSet<&str> = rows
+        .iter()
+        .filter(|r| waits(r))
+        .map(|r| &*r.meta.uid)
+        .collect();
     let mut steps = Vec::new();
     for row in owned {
         let owners = &row.meta.owners;
-        let known = owners.iter().all(|o| registry.serves_kind(&o.api_version, &o.kind));
+        let known = owners
+            .iter()
+            .all(|o| registry.serves_kind(&o.api_version, &o.kind));
         let gone: Vec<String> = owners
             .iter()
             .filter(|o| !living.contains(o.uid.as_str()))
             .map(|o| o.uid.clone())
             .collect();
-        let doomed = owners.iter().all(|o| {
-            gone.contains(&o.uid) || waiting.contains(o.uid.as_str())
-        });
+        let doomed = owners
+            .iter()
+            .all(|o| gone.contains(&o.uid) || waiting.contains(o.uid.as_str()));
         if known && doomed {
             steps.push(remove(row));
         } else if known && !gone.is_empty() {
-            steps.push(Step::Disown { key: row.key.clone(), owners: gone });
+            steps.push(Step::Disown {
+                key: row.key.clone(),
+                owners: gone,
+            });
         }
     }
     steps
@@ -132,21 +151,36 @@ fn owners(rows: &[Arc<Row>]) -> Vec<Step> {
     };
     for owner in rows.iter().filter(held(FOREGROUND)) {
         let blocked = rows.iter().any(|row| {
-            row.meta.owners.iter().any(|o| o.uid == owner.meta.uid && o.blocks)
+            row.meta
+                .owners
+                .iter()
+                .any(|o| o.uid == owner.meta.uid && o.blocks)
         });
         if !blocked {
-            steps.push(Step::Release { key: owner.key.clone(), finalizer: FOREGROUND });
+            steps.push(Step::Release {
+                key: owner.key.clone(),
+                finalizer: FOREGROUND,
+            });
         }
     }
     for owner in rows.iter().filter(held(ORPHAN)) {
         let uid = &owner.meta.uid;
         let mut free = true;
-        for row in rows.iter().filter(|row| row.meta.owners.iter().any(|o| o.uid == *uid)) {
+        for row in rows
+            .iter()
+            .filter(|row| row.meta.owners.iter().any(|o| o.uid == *uid))
+        {
             free = false;
-            steps.push(Step::Disown { key: row.key.clone(), owners: vec![uid.clone()] });
+            steps.push(Step::Disown {
+                key: row.key.clone(),
+                owners: vec![uid.clone()],
+            });
         }
         if free {
-            steps.push(Step::Release { key: owner.key.clone(), finalizer: ORPHAN });
+            steps.push(Step::Release {
+                key: owner.key.clone(),
+                finalizer: ORPHAN,
+            });
         }
     }
     steps
@@ -160,7 +194,9 @@ fn stale_events(rows: &[Arc<Row>], now: Timestamp) -> Vec<Step> {
             .iter()
             .find_map(|path| event.pointer(path).and_then(Value::as_str))
             .unwrap_or_else(|| object::text(&event, "creationTimestamp"));
-        let last = last.parse::<Timestamp>().map_or(i64::MIN, Timestamp::as_second);
+        let last = last
+            .parse::<Timestamp>()
+            .map_or(i64::MIN, Timestamp::as_second);
         now.as_second().saturating_sub(last) > EVENT_SECONDS
     };
     rows.iter().filter(stale).map(|row| remove(row)).collect()
@@ -186,8 +222,11 @@ pub(crate) async fn run(engine: Arc<Engine>, ending: CancellationToken) {
         let rows = engine.store.everything();
         let mut steps = plan(&engine.registry, &rows);
         if timed {
-            let events: Vec<Arc<Row>> =
-                rows.iter().filter(|row| &*row.key.resource == "events").cloned().collect();
+            let events: Vec<Arc<Row>> = rows
+                .iter()
+                .filter(|row| &*row.key.resource == "events")
+                .cloned()
+                .collect();
             steps.extend(stale_events(&events, Timestamp::now()));
         }
         drop(rows);
@@ -205,11 +244,19 @@ async fn act(engine: &Engine, step: &Step) -> Result<(), Failure> {
     | Step::Finish { key }
     | Step::Release { key, .. }
     | Step::Disown { key, .. }) = step;
-    let Some(resource) = engine.registry.of_storage(&key.resource) else { return Ok(()) };
+    let Some(resource) = engine.registry.of_storage(&key.resource) else {
+        return Ok(());
+    };
     match step {
-        Step::Delete { uid, propagation, .. } => {
+        Step::Delete {
+            uid, propagation, ..
+        } => {
             let uid = Some(uid.clone());
-            let options = DeleteOptions { uid, propagation: *propagation, version: None };
+            let options = DeleteOptions {
+                uid,
+                propagation: *propagation,
+                version: None,
+            };
             match engine.delete(resource, key, &options, false).await {
                 // It went, or another object took its name; a protected one stays until it is not.
                 Err(failure) if matches!(failure.code, 403 | 404 | 409) => Ok(()),
@@ -217,17 +264,20 @@ async fn act(engine: &Engine, step: &Step) -> Result<(), Failure> {
             }
         }
         Step::Finish { .. } => {
-            let edit = |object: &mut Value| {
-                object::root_mut(object).remove("spec").is_some()
-            };
+            let edit = |object: &mut Value| object::root_mut(object).remove("spec").is_some();
             engine.adjust(resource, key, edit).await
         }
         Step::Release { finalizer, .. } => {
             let edit = |object: &mut Value| {
-                let kept: Vec<String> =
-                    object::finalizers(object).into_iter().map(str::to_owned).collect();
-                let left: Vec<&str> =
-                    kept.iter().map(String::as_str).filter(|f| f != finalizer).collect();
+                let kept: Vec<String> = object::finalizers(object)
+                    .into_iter()
+                    .map(str::to_owned)
+                    .collect();
+                let left: Vec<&str> = kept
+                    .iter()
+                    .map(String::as_str)
+                    .filter(|f| f != finalizer)
+                    .collect();
                 object::write_finalizers(object, &left);
                 left.len() < kept.len()
             };
@@ -242,7 +292,10 @@ async fn act(engine: &Engine, step: &Step) -> Result<(), Failure> {
 
 fn disown(object: &mut Value, owners: &[String]) -> bool {
     let meta = object::metadata_mut(object);
-    let Some(list) = meta.get_mut("ownerReferences").and_then(Value::as_array_mut) else {
+    let Some(list) = meta
+        .get_mut("ownerReferences")
+        .and_then(Value::as_array_mut)
+    else {
         return false;
     };
     let before = list.len();

@@ -32,7 +32,11 @@ pub(crate) fn core() -> Value {
 
 /// `/apis`.
 pub(crate) fn groups(registry: &Registry) -> Value {
-    let groups: Vec<Value> = registry.groups().iter().map(|(n, v)| group_entry(n, v)).collect();
+    let groups: Vec<Value> = registry
+        .groups()
+        .iter()
+        .map(|(n, v)| group_entry(n, v))
+        .collect();
     json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups })
 }
 
@@ -57,8 +61,10 @@ fn group_entry(name: &str, versions: &[String]) -> Value {
 
 /// `/api/V` and `/apis/G/V`; none where nothing of that version is served.
 pub(crate) fn resources(registry: &Registry, group: &str, version: &str) -> Option<Value> {
-    let mut list: Vec<Value> =
-        registry.of_version(group, version).flat_map(|r| entries(r)).collect();
+    let mut list: Vec<Value> = registry
+        .of_version(group, version)
+        .flat_map(|r| entries(r))
+        .collect();
     if group == ACCESS_GROUP && version == "v1" {
         list.push(json!({
             "name": "selfsubjectaccessreviews", "singularName": "selfsubjectaccessreview",
@@ -68,8 +74,11 @@ pub(crate) fn resources(registry: &Registry, group: &str, version: &str) -> Opti
     if list.is_empty() {
         return None;
     }
-    let group_version =
-        if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    let group_version = if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    };
     Some(json!({ "kind": "APIResourceList", "apiVersion": "v1",
                  "groupVersion": group_version, "resources": list }))
 }

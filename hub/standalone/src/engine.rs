@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rand::RngExt as _;
+use rand::Rng as _;
 use serde_json::{Value, json};
 
 use crate::admit;
@@ -72,16 +72,21 @@ pub(crate) enum Deleted {
 impl Engine {
     /// One object as `resource` shows it.
     pub(crate) fn get(&self, resource: &Resource, key: &Key) -> Result<Value, Failure> {
-        self.row(resource, key).map(|row| view::outward(resource, row.object()))
+        self.row(resource, key)
+            .map(|row| view::outward(resource, row.object()))
     }
 
     fn row(&self, resource: &Resource, key: &Key) -> Result<Arc<Row>, Failure> {
-        self.store.row(key).ok_or_else(|| Failure::not_found(resource, &key.name))
+        self.store
+            .row(key)
+            .ok_or_else(|| Failure::not_found(resource, &key.name))
     }
 
     /// The rules under which rows of `resource` are stored.
     fn stored<'a>(&'a self, resource: &'a Resource) -> &'a Resource {
-        self.registry.of_storage(&resource.storage).map_or(resource, |found| found)
+        self.registry
+            .of_storage(&resource.storage)
+            .map_or(resource, |found| found)
     }
 
     /// Creates an object.
@@ -105,15 +110,22 @@ impl Engine {
             let result = if ask.dry_run {
                 self.could_create(stored, &key).map(|()| object)
             } else {
-                let write =
-                    Write { key: key.clone(), expect: Expect::Absent, object, remove: false };
+                let write = Write {
+                    key: key.clone(),
+                    expect: Expect::Absent,
+                    object,
+                    remove: false,
+                };
                 self.store.write(write).await.map(|row| row.object())
             };
             attempt += 1;
             match result {
                 Ok(object) => {
                     let object = view::outward(resource, object);
-                    return Ok(Done { object, warnings: decoded.warnings });
+                    return Ok(Done {
+                        object,
+                        warnings: decoded.warnings,
+                    });
                 }
                 Err(Refused::Exists) if generated && attempt < ATTEMPTS => {}
                 Err(refused) => return Err(refusal(resource, &key, &refused)),
@@ -136,7 +148,11 @@ impl Engine {
     }
 
     fn key(&self, stored: &Resource, object: &Value) -> Key {
-        Key::new(stored.storage.clone(), object::text(object, "namespace"), object::name(object))
+        Key::new(
+            stored.storage.clone(),
+            object::text(object, "namespace"),
+            object::name(object),
+        )
     }
 
     /// Changes an object, through the door that `part` names.
@@ -178,7 +194,10 @@ impl Engine {
             match result {
                 Ok(object) => {
                     let object = view::outward(resource, object);
-                    return Ok(Done { object, warnings: decoded.warnings });
+                    return Ok(Done {
+                        object,
+                        warnings: decoded.warnings,
+                    });
                 }
                 Err(Refused::Changed) => {}
                 Err(refused) => return Err(refusal(resource, key, &refused)),
@@ -200,7 +219,12 @@ impl Engine {
             Some(object) if dry_run => Ok(object),
             Some(object) => {
                 let expect = Expect::Version(row.version);
-                let write = Write { key: row.key.clone(), expect, object, remove };
+                let write = Write {
+                    key: row.key.clone(),
+                    expect,
+                    object,
+                    remove,
+                };
                 self.store.write(write).await.map(|row| row.object())
             }
         }
@@ -227,7 +251,11 @@ impl Engine {
             match self.settle(&row, object, remove, dry_run).await {
                 Ok(object) => {
                     let object = view::outward(resource, object);
-                    return Ok(if remove { Deleted::Gone(object) } else { Deleted::Held(object) });
+                    return Ok(if remove {
+                        Deleted::Gone(object)
+                    } else {
+                        Deleted::Held(object)
+                    });
                 }
                 Err(Refused::Changed) => {}
                 Err(refused) => return Err(refusal(resource, key, &refused)),
@@ -245,7 +273,9 @@ impl Engine {
         edit: impl Fn(&mut Value) -> bool,
     ) -> Result<(), Failure> {
         for _ in 0..ATTEMPTS {
-            let Some(row) = self.store.row(key) else { return Ok(()) };
+            let Some(row) = self.store.row(key) else {
+                return Ok(());
+            };
             let mut next = row.object();
             if !edit(&mut next) {
                 return Ok(());
@@ -282,8 +312,17 @@ impl Engine {
                 Expect::Version(row.version)
             }
         };
-        let write = Write { key: key.clone(), expect, object: next, remove: false };
-        self.store.write(write).await.map(drop).map_err(|r| refusal(resource, &key, &r))
+        let write = Write {
+            key: key.clone(),
+            expect,
+            object: next,
+            remove: false,
+        };
+        self.store
+            .write(write)
+            .await
+            .map(drop)
+            .map_err(|r| refusal(resource, &key, &r))
     }
 }
 
@@ -293,7 +332,11 @@ pub(crate) fn namespace_key(name: &str) -> Key {
 }
 
 fn writable(resource: &Resource) -> Result<(), Failure> {
-    if resource.writable() { Ok(()) } else { Err(Failure::method_not_allowed()) }
+    if resource.writable() {
+        Ok(())
+    } else {
+        Err(Failure::method_not_allowed())
+    }
 }
 
 /// A whole object without a version could undo what its sender never saw.
@@ -303,7 +346,13 @@ fn must_name_version(resource: &Resource, name: &str, body: &Value) -> Result<()
     }
     let field = "metadata.resourceVersion";
     let message = "Invalid value: 0: must be specified for an update";
-    Err(Failure::invalid_field(resource, name, "FieldValueInvalid", field, message))
+    Err(Failure::invalid_field(
+        resource,
+        name,
+        "FieldValueInvalid",
+        field,
+        message,
+    ))
 }
 
 fn refusal(resource: &Resource, key: &Key, refused: &Refused) -> Failure {
@@ -323,7 +372,9 @@ fn refusal(resource: &Resource, key: &Key, refused: &Refused) -> Failure {
 /// The present as objects write it.
 fn now() -> String {
     let now = Timestamp::now();
-    Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
+    Timestamp::from_second(now.as_second())
+        .unwrap_or(now)
+        .to_string()
 }
 
 fn stamp() -> Stamp {
@@ -332,14 +383,22 @@ fn stamp() -> Stamp {
         .filter_map(|_| LETTERS.get(random.random_range(0..LETTERS.len())))
         .map(|letter| char::from(*letter))
         .collect();
-    Stamp { now: now(), uid: uuid::Uuid::new_v4().to_string(), suffix }
+    Stamp {
+        now: now(),
+        uid: uuid::Uuid::new_v4().to_string(),
+        suffix,
+    }
 }
 
 /// The objects that the server itself puts in place at start.
 pub(crate) async fn furnish(engine: &Engine, definitions: &[Value]) -> Result<(), Failure> {
     let find = |group: &str, plural: &str| {
         let missing = || Failure::internal("a built-in kind is not served");
-        engine.registry.find(group, "v1", plural).cloned().ok_or_else(missing)
+        engine
+            .registry
+            .find(group, "v1", plural)
+            .cloned()
+            .ok_or_else(missing)
     };
     let namespaces = find("", "namespaces")?;
     for name in lifecycle::SYSTEM_NAMESPACES {

@@ -33,13 +33,22 @@ pub(crate) struct Cause {
 impl Cause {
     /// A field with a value that is not allowed.
     pub(crate) fn new(reason: &str, field: &str, message: String) -> Self {
-        Self { reason: reason.to_owned(), message, field: field.to_owned() }
+        Self {
+            reason: reason.to_owned(),
+            message,
+            field: field.to_owned(),
+        }
     }
 }
 
 impl Failure {
     fn plain(code: u16, reason: &'static str, message: String) -> Self {
-        Self { code, reason, message, details: Value::Null }
+        Self {
+            code,
+            reason,
+            message,
+            details: Value::Null,
+        }
     }
 
     fn named(
@@ -53,12 +62,21 @@ impl Failure {
         if let (false, Some(map)) = (resource.group.is_empty(), details.as_object_mut()) {
             map.insert("group".to_owned(), Value::String(resource.group.clone()));
         }
-        Self { code, reason, message, details }
+        Self {
+            code,
+            reason,
+            message,
+            details,
+        }
     }
 
     /// No such path.
     pub(crate) fn no_route() -> Self {
-        Self::plain(404, "NotFound", "the server could not find the requested resource".to_owned())
+        Self::plain(
+            404,
+            "NotFound",
+            "the server could not find the requested resource".to_owned(),
+        )
     }
 
     /// No such object.
@@ -118,8 +136,10 @@ impl Failure {
 
     /// The object breaks rules of its kind.
     pub(crate) fn invalid(resource: &Resource, name: &str, causes: &[Cause]) -> Self {
-        let lines: Vec<String> =
-            causes.iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
+        let lines: Vec<String> = causes
+            .iter()
+            .map(|c| format!("{}: {}", c.field, c.message))
+            .collect();
         let text = match lines.as_slice() {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),
@@ -138,7 +158,12 @@ impl Failure {
             map.insert("group".to_owned(), Value::String(resource.group.clone()));
         }
         let message = format!("{kind} \"{name}\" is invalid: {text}");
-        Self { code: 422, reason: "Invalid", message, details }
+        Self {
+            code: 422,
+            reason: "Invalid",
+            message,
+            details,
+        }
     }
 
     /// One field breaks a rule of its kind.
@@ -149,7 +174,11 @@ impl Failure {
         field: &str,
         message: &str,
     ) -> Self {
-        Self::invalid(resource, name, &[Cause::new(reason, field, message.to_owned())])
+        Self::invalid(
+            resource,
+            name,
+            &[Cause::new(reason, field, message.to_owned())],
+        )
     }
 
     /// The request makes no sense.
@@ -170,7 +199,11 @@ impl Failure {
 
     /// The version asked for is no longer held.
     pub(crate) fn expired(asked: u64, oldest: u64) -> Self {
-        Self::plain(410, "Expired", format!("too old resource version: {asked} ({oldest})"))
+        Self::plain(
+            410,
+            "Expired",
+            format!("too old resource version: {asked} ({oldest})"),
+        )
     }
 
     /// The continue token points at a version that is no longer held.
@@ -210,7 +243,11 @@ impl Failure {
 
     /// The server could not do what it should have done.
     pub(crate) fn internal(why: &str) -> Self {
-        Self::plain(500, "InternalError", format!("Internal error occurred: {why}"))
+        Self::plain(
+            500,
+            "InternalError",
+            format!("Internal error occurred: {why}"),
+        )
     }
 
     /// A patch that cannot be applied to the object as it is.

@@ -104,14 +104,20 @@ async fn connection(
     let stream = match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
-            tracing::debug!(error = &error as &dyn std::error::Error, "TLS handshake failed");
+            tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                "TLS handshake failed"
+            );
             return;
         }
         Err(_) => return,
     };
     let ending = service.ending.clone();
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -145,7 +151,9 @@ async fn answer(service: &Arc<Service>, request: Request<Incoming>) -> Response<
         }
         _ if !authorized(service, &request) => Err(Box::new(Failure::unauthorized())),
         None => Err(Box::new(Failure::no_route())),
-        Some(target) => route::answer(service, target, request).await.map_err(Box::new),
+        Some(target) => route::answer(service, target, request)
+            .await
+            .map_err(Box::new),
     };
     let response = result.unwrap_or_else(|failure| answer::failure(&failure));
     tracing::debug!(
@@ -161,7 +169,9 @@ async fn answer(service: &Arc<Service>, request: Request<Incoming>) -> Response<
 /// Digests are compared, and in constant time, so that timing tells nothing of the token.
 fn authorized(service: &Service, request: &Request<Incoming>) -> bool {
     let header = request.headers().get(hyper::header::AUTHORIZATION);
-    let given = header.and_then(|h| h.to_str().ok()).and_then(|h| h.strip_prefix("Bearer "));
+    let given = header
+        .and_then(|h| h.to_str().ok())
+        .and_then(|h| h.strip_prefix("Bearer "));
     given.is_some_and(|token| {
         let digest = crate::identity::digest(token.trim());
         bool::from(digest.ct_eq(&service.token_digest))

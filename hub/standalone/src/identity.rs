@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use rand::RngExt as _;
+use rand::Rng as _;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use sha2::{Digest as _, Sha256};
@@ -74,7 +74,12 @@ impl Identity {
             }
         };
         let tls = server_config(&key, &ca, listen)?;
-        Ok(Self { tls, token_digest: digest(&token), ca, token })
+        Ok(Self {
+            tls,
+            token_digest: digest(&token),
+            ca,
+            token,
+        })
     }
 
     /// Writes the kubeconfig for a server at `address`.
@@ -118,9 +123,14 @@ fn kubeconfig(ca: &str, token: &str, address: SocketAddr) -> String {
 fn make_ca() -> Result<(String, String), rcgen::Error> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::new(Vec::<String>::new())?;
-    params.distinguished_name.push(DnType::CommonName, "vitistack standalone API");
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "vitistack standalone API");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    params.key_usages = vec![
+        KeyUsagePurpose::KeyCertSign,
+        KeyUsagePurpose::DigitalSignature,
+    ];
     params.not_before = rcgen::date_time_ymd(2020, 1, 1);
     // Nobody watches the expiry of a loopback CA, so it does not come.
     params.not_after = rcgen::date_time_ymd(2120, 1, 1);
@@ -152,13 +162,19 @@ fn make_server(
 ) -> Result<(rcgen::Certificate, PrivateKeyDer<'static>), rcgen::Error> {
     let issuer = Issuer::from_ca_cert_pem(ca, KeyPair::from_pem(ca_key)?)?;
     let key = KeyPair::generate()?;
-    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    let mut names = vec![
+        "localhost".to_owned(),
+        "127.0.0.1".to_owned(),
+        "::1".to_owned(),
+    ];
     let own = listen.to_string();
     if !listen.is_unspecified() && !names.contains(&own) {
         names.push(own);
     }
     let mut params = CertificateParams::new(names)?;
-    params.distinguished_name.push(DnType::CommonName, "vitistack standalone API server");
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "vitistack standalone API server");
     params.not_before = rcgen::date_time_ymd(2020, 1, 1);
     params.not_after = rcgen::date_time_ymd(2119, 12, 31);
     params.use_authority_key_identifier_extension = true;
@@ -182,13 +198,21 @@ fn read(path: &Path) -> Result<Option<String>, Error> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Error::File { operation: "read", path: path.to_owned(), source }),
+        Err(source) => Err(Error::File {
+            operation: "read",
+            path: path.to_owned(),
+            source,
+        }),
     }
 }
 
 /// Whole or not at all: written beside, synced, then moved into place.
 fn write_private(path: &Path, text: &str) -> Result<(), Error> {
-    let error = |source| Error::File { operation: "write", path: path.to_owned(), source };
+    let error = |source| Error::File {
+        operation: "write",
+        path: path.to_owned(),
+        source,
+    };
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
@@ -199,10 +223,14 @@ fn write_private(path: &Path, text: &str) -> Result<(), Error> {
         .mode(0o600)
         .open(&beside)
         .map_err(error)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(error)?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(error)?;
     std::fs::rename(&beside, path).map_err(error)?;
     match path.parent() {
-        Some(parent) => std::fs::File::open(parent).and_then(|d| d.sync_all()).map_err(error),
+        Some(parent) => std::fs::File::open(parent)
+            .and_then(|d| d.sync_all())
+            .map_err(error),
         None => Ok(()),
     }
 }

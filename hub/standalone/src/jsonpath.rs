@@ -14,13 +14,19 @@ enum Step<'a> {
     Field(&'a str),
     Index(usize),
     All,
-    Where { path: Vec<Step<'a>>, equal: bool, text: &'a str },
+    Where {
+        path: Vec<Step<'a>>,
+        equal: bool,
+        text: &'a str,
+    },
 }
 
 /// Every value that `path` finds in `root`.
 pub(crate) fn find<'v>(root: &'v Value, path: &str) -> Vec<&'v Value> {
     let path = path.strip_prefix('$').unwrap_or(path);
-    parse(path).map(|steps| walk(root, &steps)).unwrap_or_default()
+    parse(path)
+        .map(|steps| walk(root, &steps))
+        .unwrap_or_default()
 }
 
 /// The first value that `path` finds.
@@ -31,7 +37,10 @@ pub(crate) fn first<'v>(root: &'v Value, path: &str) -> Option<&'v Value> {
 fn walk<'v>(root: &'v Value, steps: &[Step<'_>]) -> Vec<&'v Value> {
     let mut found = vec![root];
     for step in steps {
-        found = found.into_iter().flat_map(|value| take(value, step)).collect();
+        found = found
+            .into_iter()
+            .flat_map(|value| take(value, step))
+            .collect();
     }
     found
 }
@@ -115,13 +124,27 @@ fn bracket(inner: &str) -> Option<Step<'_>> {
     if let Some(name) = unquote(inner) {
         return Some(Step::Field(name));
     }
-    let condition = inner.strip_prefix("?(")?.strip_suffix(')')?.trim().strip_prefix('@')?;
-    let (operator, equal) = if condition.contains("!=") { ("!=", false) } else { ("==", true) };
+    let condition = inner
+        .strip_prefix("?(")?
+        .strip_suffix(')')?
+        .trim()
+        .strip_prefix('@')?;
+    let (operator, equal) = if condition.contains("!=") {
+        ("!=", false)
+    } else {
+        ("==", true)
+    };
     let (path, text) = condition.split_once(operator)?;
     let text = text.trim();
-    Some(Step::Where { path: parse(path.trim())?, equal, text: unquote(text).unwrap_or(text) })
+    Some(Step::Where {
+        path: parse(path.trim())?,
+        equal,
+        text: unquote(text).unwrap_or(text),
+    })
 }
 
 fn unquote(text: &str) -> Option<&str> {
-    ['"', '\''].into_iter().find_map(|q| text.strip_prefix(q)?.strip_suffix(q))
+    ['"', '\'']
+        .into_iter()
+        .find_map(|q| text.strip_prefix(q)?.strip_suffix(q))
 }

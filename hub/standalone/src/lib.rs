@@ -100,7 +100,11 @@ impl Options {
     /// Opens the store, listens, and serves until `ending` is cancelled. When this returns, the
     /// kubeconfig is written and every kind is served.
     pub async fn start(self, ending: CancellationToken) -> Result<Server, Error> {
-        let Self { data_dir, listen, crds } = self;
+        let Self {
+            data_dir,
+            listen,
+            crds,
+        } = self;
         let (identity, handle, writer) = {
             let data_dir = data_dir.clone();
             blocking(move || open(&data_dir, listen)).await??
@@ -109,10 +113,18 @@ impl Options {
         tasks.spawn_blocking(move || writer.run().map_err(store_error));
         let definitions = definitions(&crds);
         let registry = resource::Registry::new(&crds);
-        let engine = Arc::new(engine::Engine { registry, store: handle });
-        engine::furnish(&engine, &definitions).await.map_err(|f| Error::Furnish(f.message))?;
+        let engine = Arc::new(engine::Engine {
+            registry,
+            store: handle,
+        });
+        engine::furnish(&engine, &definitions)
+            .await
+            .map_err(|f| Error::Furnish(f.message))?;
 
-        let listen_error = |source| Error::Listen { address: listen, source };
+        let listen_error = |source| Error::Listen {
+            address: listen,
+            source,
+        };
         let listener = TcpListener::bind(listen).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
         let kubeconfig = data_dir.join("kubeconfig");
@@ -138,7 +150,12 @@ impl Options {
             Ok(())
         });
         tracing::info!(%address, kubeconfig = %kubeconfig.display(), "standalone API serves");
-        Ok(Server { address, kubeconfig, ending, tasks })
+        Ok(Server {
+            address,
+            kubeconfig,
+            ending,
+            tasks,
+        })
     }
 }
 
@@ -174,7 +191,9 @@ fn store_error(error: store::DiskError) -> Error {
     Error::Store(Box::new(error))
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.map_err(Error::Task)
 }
 
@@ -188,8 +207,13 @@ fn definitions(crds: &[CustomResourceDefinition]) -> Vec<Value> {
         .map(|crd| {
             let mut object = serde_json::to_value(crd).unwrap_or_default();
             let names = object.pointer("/spec/names").cloned().unwrap_or_default();
-            let stored: Vec<&str> =
-                crd.spec.versions.iter().filter(|v| v.storage).map(|v| v.name.as_str()).collect();
+            let stored: Vec<&str> = crd
+                .spec
+                .versions
+                .iter()
+                .filter(|v| v.storage)
+                .map(|v| v.name.as_str())
+                .collect();
             let status = json!({
                 "acceptedNames": names,
                 "storedVersions": stored,

@@ -92,7 +92,12 @@ pub(crate) fn create(
     }
     let prefix = object::text(&body, "generateName").to_owned();
     let meta = object::metadata_mut(&mut body);
-    if meta.get("name").and_then(Value::as_str).unwrap_or_default().is_empty() && !prefix.is_empty()
+    if meta
+        .get("name")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .is_empty()
+        && !prefix.is_empty()
     {
         // 63 is the longest label; a name is cut so that the suffix fits.
         let cut: String = prefix.chars().take(58).collect();
@@ -173,7 +178,11 @@ pub(crate) fn replace(
 ) -> Result<Outcome, Failure> {
     let name = object::name(current).to_owned();
     let namespace = object::text(current, "namespace").to_owned();
-    place(resource, Some(namespace.as_str()).filter(|n| !n.is_empty()), &mut body)?;
+    place(
+        resource,
+        Some(namespace.as_str()).filter(|n| !n.is_empty()),
+        &mut body,
+    )?;
     fences(resource, current, &body, &name)?;
     let next = match part {
         Part::Status => with_status(current, &body),
@@ -249,8 +258,10 @@ fn with_main(resource: &Resource, current: &Value, mut next: Value) -> Result<Va
 
 fn no_new_finalizers(resource: &Resource, current: &Value, next: &Value) -> Result<(), Failure> {
     let held = object::finalizers(current);
-    let new: Vec<&str> =
-        object::finalizers(next).into_iter().filter(|f| !held.contains(f)).collect();
+    let new: Vec<&str> = object::finalizers(next)
+        .into_iter()
+        .filter(|f| !held.contains(f))
+        .collect();
     if new.is_empty() {
         return Ok(());
     }
@@ -259,7 +270,13 @@ fn no_new_finalizers(resource: &Resource, current: &Value, next: &Value) -> Resu
          finalizers {new:?}"
     );
     let (name, field) = (object::name(current), "metadata.finalizers");
-    Err(Failure::invalid_field(resource, name, "FieldValueForbidden", field, &message))
+    Err(Failure::invalid_field(
+        resource,
+        name,
+        "FieldValueForbidden",
+        field,
+        &message,
+    ))
 }
 
 /// Everything whose change is a new generation.
@@ -351,7 +368,11 @@ fn preconditions(
 fn refuse_protected(resource: &Resource, current: &Value) -> Result<(), Failure> {
     let name = object::name(current);
     if resource.family == Family::Namespace && SYSTEM_NAMESPACES.contains(&name) {
-        return Err(Failure::forbidden(resource, name, "this namespace may not be deleted"));
+        return Err(Failure::forbidden(
+            resource,
+            name,
+            "this namespace may not be deleted",
+        ));
     }
     let protected = object::annotation(current, PROTECT) == Some("true");
     if resource.family == Family::Custom && protected && !object::is_deleting(current) {

@@ -25,13 +25,18 @@ pub(crate) fn child_mut<'a>(
     parent: &'a mut Map<String, Value>,
     key: &str,
 ) -> &'a mut Map<String, Value> {
-    let child = parent.entry(key).or_insert_with(|| Value::Object(Map::new()));
+    let child = parent
+        .entry(key)
+        .or_insert_with(|| Value::Object(Map::new()));
     root_mut(child)
 }
 
 /// A text of the metadata; empty where it is absent.
 pub(crate) fn text<'a>(object: &'a Value, key: &str) -> &'a str {
-    metadata(object).and_then(|m| m.get(key)).and_then(Value::as_str).unwrap_or_default()
+    metadata(object)
+        .and_then(|m| m.get(key))
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 /// `metadata.name`.
@@ -64,7 +69,10 @@ pub(crate) fn write_finalizers(object: &mut Value, finalizers: &[&str]) {
     if finalizers.is_empty() {
         meta.remove("finalizers");
     } else {
-        let list = finalizers.iter().map(|f| Value::String((*f).to_owned())).collect();
+        let list = finalizers
+            .iter()
+            .map(|f| Value::String((*f).to_owned()))
+            .collect();
         meta.insert("finalizers".to_owned(), Value::Array(list));
     }
 }

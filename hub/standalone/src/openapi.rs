@@ -47,7 +47,11 @@ pub(crate) fn document(registry: &Registry, group: &str, version: &str) -> Optio
 
 /// `api/V` or `apis/G/V`.
 fn version_path(group: &str, version: &str) -> String {
-    if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") }
+    if group.is_empty() {
+        format!("api/{version}")
+    } else {
+        format!("apis/{group}/{version}")
+    }
 }
 
 /// Group reversed, version, kind: the convention of Kubernetes.
@@ -56,7 +60,12 @@ fn schema_name(resource: &Resource) -> String {
         "" => vec!["io", "k8s", "api", "core"],
         group => group.rsplit('.').collect(),
     };
-    format!("{}.{}.{}", reversed.join("."), resource.version, resource.kind)
+    format!(
+        "{}.{}.{}",
+        reversed.join("."),
+        resource.version,
+        resource.kind
+    )
 }
 
 fn identity(resource: &Resource) -> Value {
@@ -81,13 +90,20 @@ fn schema(resource: &Resource) -> Value {
         json!({ "description": "Name, labels and bookkeeping.",
                 "allOf": [{ "$ref": format!("#/components/schemas/{METADATA}") }] }),
     );
-    root.insert("x-kubernetes-group-version-kind".to_owned(), json!([identity(resource)]));
+    root.insert(
+        "x-kubernetes-group-version-kind".to_owned(),
+        json!([identity(resource)]),
+    );
     schema
 }
 
 fn operations(resource: &Resource) -> Map<String, Value> {
     let base = format!("/{}", version_path(&resource.group, &resource.version));
-    let scope = if resource.namespaced { "/namespaces/{namespace}" } else { "" };
+    let scope = if resource.namespaced {
+        "/namespaces/{namespace}"
+    } else {
+        ""
+    };
     let plural = &resource.plural;
     let collection = format!("{base}{scope}/{plural}");
     let object = format!("{collection}/{{name}}");
@@ -103,12 +119,27 @@ fn operations(resource: &Resource) -> Map<String, Value> {
     one.insert("get".to_owned(), operation(resource, "get", &[], None));
     if resource.writable() {
         let json_body = Some("application/json");
-        many.insert("post".to_owned(), operation(resource, "post", &write, json_body));
-        many.insert("delete".to_owned(), operation(resource, "deletecollection", &drop, None));
-        one.insert("put".to_owned(), operation(resource, "put", &write, json_body));
+        many.insert(
+            "post".to_owned(),
+            operation(resource, "post", &write, json_body),
+        );
+        many.insert(
+            "delete".to_owned(),
+            operation(resource, "deletecollection", &drop, None),
+        );
+        one.insert(
+            "put".to_owned(),
+            operation(resource, "put", &write, json_body),
+        );
         let merge = Some("application/merge-patch+json");
-        one.insert("patch".to_owned(), operation(resource, "patch", &write, merge));
-        one.insert("delete".to_owned(), operation(resource, "delete", &drop, None));
+        one.insert(
+            "patch".to_owned(),
+            operation(resource, "patch", &write, merge),
+        );
+        one.insert(
+            "delete".to_owned(),
+            operation(resource, "delete", &drop, None),
+        );
     }
     let status = json!({
         "get": operation(resource, "get", &[], None),
@@ -123,12 +154,7 @@ fn operations(resource: &Resource) -> Map<String, Value> {
     paths
 }
 
-fn operation(
-    resource: &Resource,
-    action: &str,
-    parameters: &[&str],
-    body: Option<&str>,
-) -> Value {
+fn operation(resource: &Resource, action: &str, parameters: &[&str], body: Option<&str>) -> Value {
     let reference = json!({ "$ref": format!("#/components/schemas/{}", schema_name(resource)) });
     let parameters: Vec<Value> = parameters
         .iter()
@@ -143,7 +169,10 @@ fn operation(
     });
     if let (Some(media), Some(map)) = (body, operation.as_object_mut()) {
         let content = json!({ media: { "schema": reference } });
-        map.insert("requestBody".to_owned(), json!({ "content": content, "required": true }));
+        map.insert(
+            "requestBody".to_owned(),
+            json!({ "content": content, "required": true }),
+        );
     }
     operation
 }

@@ -39,7 +39,11 @@ pub(crate) fn kind(content_type: &str, resource: &Resource) -> Result<Kind, Fail
             ))
         }
         _ => {
-            let more = if custom { "" } else { ", application/strategic-merge-patch+json" };
+            let more = if custom {
+                ""
+            } else {
+                ", application/strategic-merge-patch+json"
+            };
             Err(Failure::unsupported_media_type(&format!(
                 "the body of the request was in an unknown format - accepted media types \
                  include: application/json-patch+json, application/merge-patch+json{more}"
@@ -56,7 +60,8 @@ pub(crate) fn apply(kind: Kind, object: &Value, body: &[u8]) -> Result<Value, Fa
     match kind {
         Kind::Json => {
             let patch: json_patch::Patch = serde_json::from_slice(body).map_err(wrong)?;
-            json_patch::patch(&mut next, &patch).map_err(|e| Failure::unprocessable(e.to_string()))?;
+            json_patch::patch(&mut next, &patch)
+                .map_err(|e| Failure::unprocessable(e.to_string()))?;
         }
         Kind::Merge => {
             let patch: Value = serde_json::from_slice(body).map_err(wrong)?;
@@ -76,7 +81,9 @@ fn must_be_map(patch: &Value) -> Result<(), Failure> {
     if patch.is_object() {
         return Ok(());
     }
-    Err(Failure::bad_request("error decoding patch: a merge patch is a JSON object"))
+    Err(Failure::bad_request(
+        "error decoding patch: a merge patch is a JSON object",
+    ))
 }
 
 fn strategic(target: &mut Value, patch: Value) {

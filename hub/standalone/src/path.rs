@@ -64,7 +64,12 @@ pub(crate) fn parse(path: &str) -> Option<Target> {
     let decoded: Vec<String> = path
         .split('/')
         .filter(|s| !s.is_empty())
-        .map(|s| percent_decode_str(s).decode_utf8().ok().map(std::borrow::Cow::into_owned))
+        .map(|s| {
+            percent_decode_str(s)
+                .decode_utf8()
+                .ok()
+                .map(std::borrow::Cow::into_owned)
+        })
         .collect::<Option<_>>()?;
     let parts: Vec<&str> = decoded.iter().map(String::as_str).collect();
     match parts.as_slice() {
@@ -72,12 +77,14 @@ pub(crate) fn parse(path: &str) -> Option<Target> {
         ["healthz" | "readyz" | "livez"] => Some(Target::Health),
         ["openapi", "v2"] => Some(Target::OpenApiV2),
         ["openapi", "v3"] => Some(Target::OpenApiIndex),
-        ["openapi", "v3", "api", version] => {
-            Some(Target::OpenApi { group: String::new(), version: (*version).to_owned() })
-        }
-        ["openapi", "v3", "apis", group, version] => {
-            Some(Target::OpenApi { group: (*group).to_owned(), version: (*version).to_owned() })
-        }
+        ["openapi", "v3", "api", version] => Some(Target::OpenApi {
+            group: String::new(),
+            version: (*version).to_owned(),
+        }),
+        ["openapi", "v3", "apis", group, version] => Some(Target::OpenApi {
+            group: (*group).to_owned(),
+            version: (*version).to_owned(),
+        }),
         ["api"] => Some(Target::Core),
         ["apis"] => Some(Target::Groups),
         ["apis", group] => Some(Target::Group((*group).to_owned())),
@@ -100,7 +107,10 @@ fn resources(group: &str, version: &str, rest: &[&str]) -> Option<Target> {
         sub: sub.map(str::to_owned),
     };
     match rest {
-        [] => Some(Target::Version1 { group: group.to_owned(), version: version.to_owned() }),
+        [] => Some(Target::Version1 {
+            group: group.to_owned(),
+            version: version.to_owned(),
+        }),
         ["namespaces", name, sub @ ("status" | "finalize")] if group.is_empty() => {
             Some(object(place("namespaces", None), name, Some(sub)))
         }

@@ -117,7 +117,9 @@ fn version(value: &str) -> Result<Option<u64>, Failure> {
         return Ok(None);
     }
     value.parse().map(Some).map_err(|_| {
-        Failure::bad_request(format!("resourceVersion: Invalid value: \"{value}\": not a version"))
+        Failure::bad_request(format!(
+            "resourceVersion: Invalid value: \"{value}\": not a version"
+        ))
     })
 }
 
@@ -152,14 +154,20 @@ pub(crate) fn form(accept: &str) -> Result<Form, Failure> {
     if accept.trim().is_empty() {
         return Ok(Form::Whole);
     }
-    accept.split(',').find_map(one_form).ok_or_else(Failure::not_acceptable)
+    accept
+        .split(',')
+        .find_map(one_form)
+        .ok_or_else(Failure::not_acceptable)
 }
 
 fn one_form(entry: &str) -> Option<Form> {
     let mut parts = entry.split(';').map(str::trim);
     let json = matches!(parts.next()?, "application/json" | "*/*" | "application/*");
     let parameter = |wanted: &str| {
-        entry.split(';').filter_map(|p| p.trim().split_once('=')).find(|(k, _)| *k == wanted)
+        entry
+            .split(';')
+            .filter_map(|p| p.trim().split_once('='))
+            .find(|(k, _)| *k == wanted)
     };
     let is_v1 = parameter("v").is_none_or(|(_, v)| v == "v1");
     match parameter("as").map(|(_, form)| form) {

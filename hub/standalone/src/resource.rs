@@ -107,7 +107,16 @@ impl Resource {
     /// The verbs that discovery names.
     pub(crate) fn verbs(&self) -> &'static [&'static str] {
         if self.writable() {
-            &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
+            &[
+                "create",
+                "delete",
+                "deletecollection",
+                "get",
+                "list",
+                "patch",
+                "update",
+                "watch",
+            ]
         } else {
             &["get", "list", "watch"]
         }
@@ -116,7 +125,11 @@ impl Resource {
 
 /// `plural.group`, or `plural` for core.
 pub(crate) fn qualified(group: &str, plural: &str) -> String {
-    if group.is_empty() { plural.to_owned() } else { format!("{plural}.{group}") }
+    if group.is_empty() {
+        plural.to_owned()
+    } else {
+        format!("{plural}.{group}")
+    }
 }
 
 /// All that is served.
@@ -129,7 +142,11 @@ impl Registry {
     /// The built-in kinds and one resource for each served version of `definitions`.
     pub(crate) fn new(definitions: &[CustomResourceDefinition]) -> Self {
         let customs = definitions.iter().flat_map(of_definition);
-        let resources = builtin::resources().into_iter().chain(customs).map(Arc::new).collect();
+        let resources = builtin::resources()
+            .into_iter()
+            .chain(customs)
+            .map(Arc::new)
+            .collect();
         Self { resources }
     }
 
@@ -142,12 +159,16 @@ impl Registry {
 
     /// The resource under whose rules a stored row stands.
     pub(crate) fn of_storage(&self, storage: &str) -> Option<&Arc<Resource>> {
-        self.resources.iter().find(|r| &*r.storage == storage && r.family != Family::Event)
+        self.resources
+            .iter()
+            .find(|r| &*r.storage == storage && r.family != Family::Event)
     }
 
     /// Whether an owner reference to this kind can be followed.
     pub(crate) fn serves_kind(&self, api_version: &str, kind: &str) -> bool {
-        self.resources.iter().any(|r| r.kind == kind && r.api_version() == api_version)
+        self.resources
+            .iter()
+            .any(|r| r.kind == kind && r.api_version() == api_version)
     }
 
     /// Everything, in the order of discovery.
@@ -175,7 +196,9 @@ impl Registry {
         group: &'a str,
         version: &'a str,
     ) -> impl Iterator<Item = &'a Arc<Resource>> {
-        self.resources.iter().filter(move |r| r.group == group && r.version == version)
+        self.resources
+            .iter()
+            .filter(move |r| r.group == group && r.version == version)
     }
 }
 
@@ -209,13 +232,22 @@ fn of_definition(definition: &CustomResourceDefinition) -> Vec<Resource> {
                 group: spec.group.clone(),
                 version: version.name.clone(),
                 plural: names.plural.clone(),
-                singular: names.singular.clone().unwrap_or_else(|| names.kind.to_lowercase()),
+                singular: names
+                    .singular
+                    .clone()
+                    .unwrap_or_else(|| names.kind.to_lowercase()),
                 kind: names.kind.clone(),
-                list_kind: names.list_kind.clone().unwrap_or_else(|| format!("{}List", names.kind)),
+                list_kind: names
+                    .list_kind
+                    .clone()
+                    .unwrap_or_else(|| format!("{}List", names.kind)),
                 short_names: names.short_names.clone().unwrap_or_default(),
                 categories: names.categories.clone().unwrap_or_default(),
                 namespaced: spec.scope == "Namespaced",
-                has_status: version.subresources.as_ref().is_some_and(|s| s.status.is_some()),
+                has_status: version
+                    .subresources
+                    .as_ref()
+                    .is_some_and(|s| s.status.is_some()),
                 columns,
                 selectable: version
                     .selectable_fields

@@ -31,7 +31,9 @@ impl Labels {
     /// Reads `a=b,c!=d,e in (x,y),f notin (z),g,!h`.
     pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
         let wrong = |part: &str| {
-            Failure::bad_request(format!("unable to parse requirement: {part:?} is not understood"))
+            Failure::bad_request(format!(
+                "unable to parse requirement: {part:?} is not understood"
+            ))
         };
         split_outside_parentheses(text)
             .into_iter()
@@ -51,7 +53,9 @@ impl Labels {
     pub(crate) fn matches(&self, object: &Value) -> bool {
         let labels = object.pointer("/metadata/labels");
         self.0.iter().all(|requirement| {
-            let value = labels.and_then(|l| l.get(&requirement.key)).and_then(Value::as_str);
+            let value = labels
+                .and_then(|l| l.get(&requirement.key))
+                .and_then(Value::as_str);
             match (&requirement.test, value) {
                 (Test::In(values), Some(v)) => values.iter().any(|x| x == v),
                 (Test::NotIn(values), Some(v)) => !values.iter().any(|x| x == v),
@@ -83,7 +87,10 @@ fn split_outside_parentheses(text: &str) -> Vec<&str> {
 fn requirement(part: &str) -> Option<Requirement> {
     let make = |key: &str, test| {
         let key = key.trim();
-        valid_key(key).then(|| Requirement { key: key.to_owned(), test })
+        valid_key(key).then(|| Requirement {
+            key: key.to_owned(),
+            test,
+        })
     };
     if let Some(key) = part.strip_prefix('!') {
         return make(key, Test::Absent);
@@ -110,7 +117,10 @@ fn requirement(part: &str) -> Option<Requirement> {
 }
 
 fn valid_key(key: &str) -> bool {
-    !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
+    !key.is_empty()
+        && key
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
 }
 
 /// A parsed `fieldSelector`; empty matches all.
@@ -139,10 +149,16 @@ impl Fields {
                 )));
             };
             if !supported(name, resource) {
-                return Err(Failure::bad_request(format!("field label not supported: {name}")));
+                return Err(Failure::bad_request(format!(
+                    "field label not supported: {name}"
+                )));
             }
             let value = unescape(value);
-            fields.push(Field { name: name.to_owned(), value, equal });
+            fields.push(Field {
+                name: name.to_owned(),
+                value,
+                equal,
+            });
         }
         Ok(Self(fields))
     }
@@ -158,7 +174,10 @@ impl Fields {
     }
 
     fn exact(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|f| f.equal && f.name == name).map(|f| f.value.as_str())
+        self.0
+            .iter()
+            .find(|f| f.equal && f.name == name)
+            .map(|f| f.value.as_str())
     }
 
     /// Whether nothing is asked beyond name and namespace.
@@ -182,12 +201,19 @@ impl Fields {
 fn supported(name: &str, resource: &Resource) -> bool {
     name == "metadata.name"
         || (name == "metadata.namespace" && resource.namespaced)
-        || resource.selectable.iter().any(|path| path.strip_prefix('.') == Some(name))
+        || resource
+            .selectable
+            .iter()
+            .any(|path| path.strip_prefix('.') == Some(name))
 }
 
 /// A core Event's `source` selects by the component in it.
 fn alias(name: &str) -> &str {
-    if name == "source" { "source.component" } else { name }
+    if name == "source" {
+        "source.component"
+    } else {
+        name
+    }
 }
 
 fn split_escaped(text: &str) -> Vec<String> {

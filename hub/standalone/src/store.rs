@@ -23,7 +23,7 @@ mod tests;
 mod writer;
 
 pub(crate) use disk::Error as DiskError;
-pub(crate) use row::{Key, Meta, Owner, Row};
+pub(crate) use row::{Key, Row};
 
 /// Writes that may wait. More waiting clients than this are held at the sender.
 const QUEUE: usize = 256;
@@ -146,9 +146,17 @@ pub(crate) use writer::Writer;
 /// Opens the store in `directory`: reads all rows, returns access and the writer.
 pub(crate) fn open(directory: &Path) -> Result<(Handle, Writer), DiskError> {
     let (disk, rows, version) = disk::Disk::open(directory)?;
-    let state = State { rows, version, floor: version, ..State::default() };
+    let state = State {
+        rows,
+        version,
+        floor: version,
+        ..State::default()
+    };
     let (newest, _) = watch::channel(version);
-    let shared = Arc::new(Shared { state: RwLock::new(state), newest });
+    let shared = Arc::new(Shared {
+        state: RwLock::new(state),
+        newest,
+    });
     let (orders, queue) = mpsc::channel(QUEUE);
     let writer = Writer::new(disk, shared.clone(), queue);
     Ok((Handle { shared, orders }, writer))
@@ -171,7 +179,10 @@ impl Handle {
     /// The objects of a resource, in one namespace or all, as they are now.
     pub(crate) fn list(&self, resource: &Arc<str>, namespace: Option<&str>) -> Page {
         let state = self.shared.read();
-        Page { rows: state.range(resource, namespace), version: state.version }
+        Page {
+            rows: state.range(resource, namespace),
+            version: state.version,
+        }
     }
 
     /// The objects as they were at `version`; refused with the oldest version that is known.
@@ -190,14 +201,21 @@ impl Handle {
             .into_iter()
             .map(|row| (row.key.clone(), row))
             .collect();
-        let later = state.ring.iter().rev().take_while(|event| event.version > version);
+        let later = state
+            .ring
+            .iter()
+            .rev()
+            .take_while(|event| event.version > version);
         for event in later.filter(|event| event.new.key.is_in(resource, namespace)) {
             match &event.old {
                 Some(old) => rows.insert(old.key.clone(), old.clone()),
                 None => rows.remove(&event.new.key),
             };
         }
-        Ok(Page { rows: rows.into_values().collect(), version })
+        Ok(Page {
+            rows: rows.into_values().collect(),
+            version,
+        })
     }
 
     /// Every row of every kind.
@@ -255,7 +273,9 @@ impl Shared {
     }
 
     fn publish(&self, events: Vec<Event>) {
-        let Some(last) = events.last().map(|event| event.version) else { return };
+        let Some(last) = events.last().map(|event| event.version) else {
+            return;
+        };
         let mut state = self.write();
         for event in events {
             state.push(event);
@@ -285,7 +305,9 @@ impl State {
         self.ring_bytes += event.bytes();
         self.ring.push_back(event);
         while self.ring.len() > RING_EVENTS || self.ring_bytes > RING_BYTES {
-            let Some(oldest) = self.ring.pop_front() else { break };
+            let Some(oldest) = self.ring.pop_front() else {
+                break;
+            };
             self.ring_bytes -= oldest.bytes();
             self.floor = oldest.version;
         }

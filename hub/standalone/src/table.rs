@@ -40,8 +40,10 @@ pub(crate) fn render(
                 "priority": c.priority, "description": c.description })
     });
     let definitions: Vec<Value> = std::iter::once(name).chain(columns).collect();
-    let rows: Vec<Value> =
-        objects.into_iter().map(|object| row(resource, object, include, now)).collect();
+    let rows: Vec<Value> = objects
+        .into_iter()
+        .map(|object| row(resource, object, include, now))
+        .collect();
     json!({
         "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
         "columnDefinitions": definitions, "rows": rows,
@@ -58,7 +60,12 @@ fn shown_type(kind: &str) -> &str {
 
 fn row(resource: &Resource, object: Value, include: Include, now: Timestamp) -> Value {
     let cells: Vec<Value> = std::iter::once(json!(object::name(&object)))
-        .chain(resource.columns.iter().map(|column| cell(&object, column, now)))
+        .chain(
+            resource
+                .columns
+                .iter()
+                .map(|column| cell(&object, column, now)),
+        )
         .collect();
     match include {
         Include::None => json!({ "cells": cells }),
@@ -82,7 +89,10 @@ fn cell(object: &Value, column: &Column, now: Timestamp) -> Value {
     let found = jsonpath::find(object, &column.path);
     match (column.kind.as_str(), found.as_slice()) {
         ("count", found) => {
-            let count = found.first().and_then(|v| v.as_object()).map_or(0, serde_json::Map::len);
+            let count = found
+                .first()
+                .and_then(|v| v.as_object())
+                .map_or(0, serde_json::Map::len);
             json!(count.to_string())
         }
         (_, []) => Value::Null,
@@ -93,10 +103,18 @@ fn cell(object: &Value, column: &Column, now: Timestamp) -> Value {
             _ => Value::Null,
         },
         ("number", [value, ..]) => {
-            if value.is_number() { (*value).clone() } else { Value::Null }
+            if value.is_number() {
+                (*value).clone()
+            } else {
+                Value::Null
+            }
         }
         ("boolean", [value, ..]) => {
-            if value.is_boolean() { (*value).clone() } else { Value::Null }
+            if value.is_boolean() {
+                (*value).clone()
+            } else {
+                Value::Null
+            }
         }
         (_, [value]) => text(value),
         (_, many) => {
@@ -107,7 +125,11 @@ fn cell(object: &Value, column: &Column, now: Timestamp) -> Value {
 }
 
 fn text(value: &Value) -> Value {
-    if value.is_null() { Value::Null } else { json!(plain(value)) }
+    if value.is_null() {
+        Value::Null
+    } else {
+        json!(plain(value))
+    }
 }
 
 fn plain(value: &Value) -> String {
@@ -146,7 +168,10 @@ fn event_cell(object: &Value, what: &str, now: Timestamp) -> Value {
         ]),
         "object" => {
             let kind = word(&[".involvedObject.kind", ".regarding.kind"]).to_lowercase();
-            json!(format!("{kind}/{}", word(&[".involvedObject.name", ".regarding.name"])))
+            json!(format!(
+                "{kind}/{}",
+                word(&[".involvedObject.name", ".regarding.name"])
+            ))
         }
         "source" => json!(word(&[
             ".source.component",
@@ -156,7 +181,9 @@ fn event_cell(object: &Value, what: &str, now: Timestamp) -> Value {
         ])),
         "count" => {
             let paths = [".series.count", ".count", ".deprecatedCount"];
-            let count = paths.iter().find_map(|p| jsonpath::first(object, p)?.as_i64());
+            let count = paths
+                .iter()
+                .find_map(|p| jsonpath::first(object, p)?.as_i64());
             json!(count.unwrap_or(1).to_string())
         }
         _ => Value::Null,
@@ -178,7 +205,11 @@ fn human(seconds: i64) -> String {
     const DAY: i64 = 24 * HOUR;
     const YEAR: i64 = 365 * DAY;
     let two = |whole: i64, big: &str, rest: i64, small: &str| {
-        if rest == 0 { format!("{whole}{big}") } else { format!("{whole}{big}{rest}{small}") }
+        if rest == 0 {
+            format!("{whole}{big}")
+        } else {
+            format!("{whole}{big}{rest}{small}")
+        }
     };
     match seconds {
         i64::MIN..=-2 => "<invalid>".to_owned(),

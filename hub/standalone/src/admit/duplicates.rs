@@ -9,7 +9,11 @@ use serde_json::{Map, Value};
 pub(super) fn parse(bytes: &[u8]) -> Result<(Value, Vec<String>), serde_json::Error> {
     let mut found = Vec::new();
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = Noting { path: String::new(), found: &mut found }.deserialize(&mut deserializer)?;
+    let value = Noting {
+        path: String::new(),
+        found: &mut found,
+    }
+    .deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok((value, found))
 }
@@ -64,7 +68,10 @@ impl<'de> Visitor<'de> for Noting<'_> {
         let mut list = Vec::new();
         loop {
             let path = format!("{}[{}]", self.path, list.len());
-            match items.next_element_seed(Noting { path, found: self.found })? {
+            match items.next_element_seed(Noting {
+                path,
+                found: self.found,
+            })? {
                 Some(item) => list.push(item),
                 None => return Ok(Value::Array(list)),
             }
@@ -79,7 +86,10 @@ impl<'de> Visitor<'de> for Noting<'_> {
             if map.contains_key(&key) {
                 self.found.push(path.clone());
             }
-            let value = entries.next_value_seed(Noting { path, found: self.found })?;
+            let value = entries.next_value_seed(Noting {
+                path,
+                found: self.found,
+            })?;
             map.insert(key, value);
         }
         Ok(Value::Object(map))

@@ -64,13 +64,19 @@ fn a_namespace_is_emptied_and_then_goes() {
     let held = row("secrets", "ns", "b", deleting("x/y"));
     check(&[namespace.clone(), content, held.clone()], &["delete a"]);
     check(&[namespace.clone(), held], &[]);
-    check(&[namespace, row("secrets", "other", "c", json!({}))], &["finish ns"]);
+    check(
+        &[namespace, row("secrets", "other", "c", json!({}))],
+        &["finish ns"],
+    );
 }
 
 #[test]
 fn dependents_follow_the_last_owner() {
     let owner = row("configmaps", "ns", "one", json!({}));
-    check(&[row("secrets", "ns", "d", owned_by(&["one"]))], &["delete d"]);
+    check(
+        &[row("secrets", "ns", "d", owned_by(&["one"]))],
+        &["delete d"],
+    );
     check(
         &[owner, row("secrets", "ns", "d", owned_by(&["one", "two"]))],
         &["disown d of uid-two"],
@@ -104,9 +110,19 @@ fn an_orphaning_deletion_lets_go_first() {
 fn events_age() {
     let event = |name: &str, time: &str| {
         let key = Key::new("events".into(), "ns", name);
-        Arc::new(Row::new(key, 1, json!({ "metadata": {}, "lastTimestamp": time })))
+        Arc::new(Row::new(
+            key,
+            1,
+            json!({ "metadata": {}, "lastTimestamp": time }),
+        ))
     };
-    let rows = [event("old", "2026-01-01T00:00:00Z"), event("new", "2026-01-01T02:00:00Z")];
+    let rows = [
+        event("old", "2026-01-01T00:00:00Z"),
+        event("new", "2026-01-01T02:00:00Z"),
+    ];
     let steps = stale_events(&rows, "2026-01-01T02:30:00Z".parse().unwrap());
-    assert!(matches!(&steps[..], [Step::Delete { key, .. }] if key.name == "old"), "{steps:?}");
+    assert!(
+        matches!(&steps[..], [Step::Delete { key, .. }] if key.name == "old"),
+        "{steps:?}"
+    );
 }

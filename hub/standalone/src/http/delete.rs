@@ -63,16 +63,26 @@ pub(super) async fn collection(
 }
 
 fn options(query: &Query, body: &[u8]) -> Result<(DeleteOptions, bool), Failure> {
-    let sent: Value =
-        if body.is_empty() { Value::Null } else { admit::parse(body)?.object };
-    let text = |pointer: &str| sent.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let sent: Value = if body.is_empty() {
+        Value::Null
+    } else {
+        admit::parse(body)?.object
+    };
+    let text = |pointer: &str| {
+        sent.pointer(pointer)
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
     let propagation = match (query.propagation, text("/propagationPolicy")) {
         (Some(given), _) => given,
         (None, Some(name)) => query::propagation(&name)?,
         (None, None) if sent.get("orphanDependents") == Some(&json!(true)) => Propagation::Orphan,
         (None, None) => Propagation::Background,
     };
-    let dry_run = sent.get("dryRun").and_then(Value::as_array).is_some_and(|d| !d.is_empty());
+    let dry_run = sent
+        .get("dryRun")
+        .and_then(Value::as_array)
+        .is_some_and(|d| !d.is_empty());
     let options = DeleteOptions {
         uid: text("/preconditions/uid"),
         version: text("/preconditions/resourceVersion"),

@@ -45,7 +45,10 @@ impl Filter {
             return true;
         }
         if self.fields.name().is_some_and(|name| name != row.key.name)
-            || self.fields.namespace().is_some_and(|namespace| namespace != row.key.namespace)
+            || self
+                .fields
+                .namespace()
+                .is_some_and(|namespace| namespace != row.key.namespace)
         {
             return false;
         }
@@ -72,7 +75,12 @@ impl Token {
 
     fn after(row: &Row, version: u64) -> String {
         let (namespace, name) = (row.key.namespace.clone(), row.key.name.clone());
-        let token = json!(Self { version, namespace, name }).to_string();
+        let token = json!(Self {
+            version,
+            namespace,
+            name
+        })
+        .to_string();
         BASE64_URL_SAFE_NO_PAD.encode(token)
     }
 }
@@ -95,11 +103,16 @@ pub(super) fn list(
         .iter()
         .filter(|row| {
             let key = (row.key.namespace.as_str(), row.key.name.as_str());
-            start.as_ref().is_none_or(|t| key > (t.namespace.as_str(), t.name.as_str()))
+            start
+                .as_ref()
+                .is_none_or(|t| key > (t.namespace.as_str(), t.name.as_str()))
         })
         .filter(|row| filter.takes(resource, row));
-    let chosen: Vec<&Row> =
-        rest.by_ref().take(query.limit.unwrap_or(usize::MAX)).map(AsRef::as_ref).collect();
+    let chosen: Vec<&Row> = rest
+        .by_ref()
+        .take(query.limit.unwrap_or(usize::MAX))
+        .map(AsRef::as_ref)
+        .collect();
     let mut metadata = json!({ "resourceVersion": version.to_string() });
     let remaining = rest.count();
     if let (true, Some(last), Some(map)) = (remaining > 0, chosen.last(), metadata.as_object_mut())
@@ -113,7 +126,10 @@ pub(super) fn list(
         Form::Whole if resource.family != Family::Event => {
             answer::bytes(200, joined(resource, &chosen, &metadata))
         }
-        _ => answer::json(200, &shown_list(resource, &chosen, metadata, form, query.include)),
+        _ => answer::json(
+            200,
+            &shown_list(resource, &chosen, metadata, form, query.include),
+        ),
     })
 }
 
@@ -172,13 +188,19 @@ fn shown_list(
         Form::Whole => json!({ "kind": resource.list_kind, "apiVersion": resource.api_version(),
                                "metadata": metadata, "items": objects.collect::<Vec<_>>() }),
         Form::Metadata => {
-            let items: Vec<Value> = objects.map(|object| table::only_metadata(&object)).collect();
+            let items: Vec<Value> = objects
+                .map(|object| table::only_metadata(&object))
+                .collect();
             json!({ "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",
                     "metadata": metadata, "items": items })
         }
-        Form::Table => {
-            table::render(resource, objects.collect(), metadata, include, Timestamp::now())
-        }
+        Form::Table => table::render(
+            resource,
+            objects.collect(),
+            metadata,
+            include,
+            Timestamp::now(),
+        ),
     }
 }
 

@@ -77,7 +77,9 @@ pub(super) async fn answer(
 
 fn find(service: &Service, place: &Place) -> Result<Arc<Resource>, Failure> {
     let registry = &service.engine.registry;
-    let found = registry.find(&place.group, &place.version, &place.plural).cloned();
+    let found = registry
+        .find(&place.group, &place.version, &place.plural)
+        .cloned();
     found.ok_or_else(Failure::no_route)
 }
 
@@ -119,7 +121,10 @@ async fn collection(
             json_body(&request)?;
             let parsed = admit::parse(&body(request).await?)?;
             let ask = ask(&query);
-            let done = service.engine.create(&resource, namespace, parsed, ask).await?;
+            let done = service
+                .engine
+                .create(&resource, namespace, parsed, ask)
+                .await?;
             let shown = read::shown(&resource, done.object, form, Include::Object);
             Ok(answer::warn(answer::json(201, &shown), &done.warnings))
         }
@@ -153,12 +158,18 @@ async fn object(
     let key = Key::new(resource.storage.clone(), namespace, name);
     let change = match *request.method() {
         Method::GET if query.watch => {
-            let query = Query { fields: format!("metadata.name={name}"), ..query };
+            let query = Query {
+                fields: format!("metadata.name={name}"),
+                ..query
+            };
             return watch::start(service, resource, place.namespace.as_deref(), query, form);
         }
         Method::GET => {
             let object = service.engine.get(&resource, &key)?;
-            return Ok(answer::json(200, &read::shown(&resource, object, form, query.include)));
+            return Ok(answer::json(
+                200,
+                &read::shown(&resource, object, form, query.include),
+            ));
         }
         Method::DELETE if part == Part::Main => {
             let body = body(request).await?;
@@ -174,26 +185,44 @@ async fn object(
         }
         _ => return Err(Failure::method_not_allowed()),
     };
-    let done = service.engine.change(&resource, &key, &change, part, ask(&query)).await?;
+    let done = service
+        .engine
+        .change(&resource, &key, &change, part, ask(&query))
+        .await?;
     let shown = read::shown(&resource, done.object, form, Include::Object);
     Ok(answer::warn(answer::json(200, &shown), &done.warnings))
 }
 
 fn ask(query: &Query) -> Ask {
-    Ask { dry_run: query.dry_run, validation: query.validation }
+    Ask {
+        dry_run: query.dry_run,
+        validation: query.validation,
+    }
 }
 
 fn form(request: &Request<Incoming>) -> Result<Form, Failure> {
-    let accept = request.headers().get(ACCEPT).and_then(|h| h.to_str().ok()).unwrap_or_default();
+    let accept = request
+        .headers()
+        .get(ACCEPT)
+        .and_then(|h| h.to_str().ok())
+        .unwrap_or_default();
     query::form(accept)
 }
 
 fn content_type(request: &Request<Incoming>) -> &str {
-    request.headers().get(CONTENT_TYPE).and_then(|h| h.to_str().ok()).unwrap_or_default()
+    request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|h| h.to_str().ok())
+        .unwrap_or_default()
 }
 
 fn json_body(request: &Request<Incoming>) -> Result<(), Failure> {
-    let media = content_type(request).split(';').next().unwrap_or_default().trim();
+    let media = content_type(request)
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
     if matches!(media, "" | "application/json") {
         return Ok(());
     }
@@ -208,7 +237,9 @@ async fn body(request: Request<Incoming>) -> Result<Bytes, Failure> {
     match tokio::time::timeout(ARRIVAL, limited).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Failure::too_large(LARGEST)),
-        Ok(Err(error)) => Err(Failure::bad_request(format!("cannot read the body: {error}"))),
+        Ok(Err(error)) => Err(Failure::bad_request(format!(
+            "cannot read the body: {error}"
+        ))),
         Err(_) => Err(Failure::bad_request("the body did not arrive in time")),
     }
 }

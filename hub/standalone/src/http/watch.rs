@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use futures::stream;
 use http_body_util::{BodyExt as _, StreamBody};
+use hyper::Response;
 use hyper::body::{Bytes, Frame};
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use hyper::Response;
-use rand::RngExt as _;
+use rand::Rng as _;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -105,7 +105,10 @@ impl Watch {
         let store = &self.service.engine.store;
         let Page { rows, version } = store.list(&self.resource.storage, self.namespace.as_deref());
         self.seen = version;
-        for row in rows.iter().filter(|row| self.filter.takes(&self.resource, row)) {
+        for row in rows
+            .iter()
+            .filter(|row| self.filter.takes(&self.resource, row))
+        {
             self.ready.push_back(self.line("ADDED", row.object()));
         }
         if marked {
@@ -154,7 +157,8 @@ impl Watch {
         match store.since(&self.resource.storage, namespace, self.seen, BATCH) {
             Since::Expired(oldest) => {
                 let status = Failure::expired(self.seen, oldest).body();
-                self.ready.push_back(text(&json!({ "type": "ERROR", "object": status })));
+                self.ready
+                    .push_back(text(&json!({ "type": "ERROR", "object": status })));
                 self.over = true;
                 true
             }
@@ -179,8 +183,10 @@ impl Watch {
             (true, false) if event.removed => Some(self.line("DELETED", event.new.object())),
             (true, false) => {
                 let mut last = event.old.as_deref().map(Row::object).unwrap_or_default();
-                crate::object::metadata_mut(&mut last)
-                    .insert("resourceVersion".to_owned(), json!(event.version.to_string()));
+                crate::object::metadata_mut(&mut last).insert(
+                    "resourceVersion".to_owned(),
+                    json!(event.version.to_string()),
+                );
                 Some(self.line("DELETED", last))
             }
             (false, false) => None,

@@ -19,9 +19,18 @@ fn finds_fields_indices_wildcards_and_filters() {
         (".metadata.labels['x.io/y']", json!(["z"])),
         (".spec.disks[1].size", json!([2])),
         (".spec.disks[*].size", json!([1, 2])),
-        (".status.conditions[?(@.type==\"Ready\")].status", json!(["True"])),
-        (".status.conditions[?(@.type=='Ready')].status", json!(["True"])),
-        (".status.conditions[?(@.type!='Ready')].status", json!(["False"])),
+        (
+            ".status.conditions[?(@.type==\"Ready\")].status",
+            json!(["True"]),
+        ),
+        (
+            ".status.conditions[?(@.type=='Ready')].status",
+            json!(["True"]),
+        ),
+        (
+            ".status.conditions[?(@.type!='Ready')].status",
+            json!(["False"]),
+        ),
         (".status.conditions[?(@.type=='None')].status", json!([])),
         (".spec.absent.more", json!([])),
         (".spec.disks[9]", json!([])),

@@ -8,7 +8,11 @@ use crate::resource::{Family, Registry, Resource};
 const NOW: &str = "2026-01-02T03:04:05Z";
 
 fn stamp() -> Stamp {
-    Stamp { now: NOW.to_owned(), uid: "u1".to_owned(), suffix: "abcde".to_owned() }
+    Stamp {
+        now: NOW.to_owned(),
+        uid: "u1".to_owned(),
+        suffix: "abcde".to_owned(),
+    }
 }
 
 fn custom() -> Resource {
@@ -64,9 +68,10 @@ fn generate_name_adds_letters() {
 #[test]
 fn a_create_in_another_namespace_or_with_a_version_is_refused() {
     let body = |metadata: Value| json!({ "metadata": metadata });
-    for metadata in
-        [json!({ "name": "m", "namespace": "other" }), json!({ "name": "m", "resourceVersion": "1" })]
-    {
+    for metadata in [
+        json!({ "name": "m", "namespace": "other" }),
+        json!({ "name": "m", "resourceVersion": "1" }),
+    ] {
         let failure = create(&custom(), Some("ns"), body(metadata), &stamp()).unwrap_err();
         assert_eq!(failure.code, 400, "{}", failure.message);
     }
@@ -116,7 +121,10 @@ fn what_changes_nothing_is_not_written() {
     let mut body = current.clone();
     body["status"] = json!({ "ignored": true });
     body["metadata"]["annotations"] = json!({});
-    assert_eq!(replace(&custom(), &current, body, Part::Main).unwrap(), Outcome::Unchanged);
+    assert_eq!(
+        replace(&custom(), &current, body, Part::Main).unwrap(),
+        Outcome::Unchanged
+    );
 }
 
 #[test]
@@ -160,8 +168,10 @@ fn without_finalizers_a_deletion_removes() {
     let current = stored(json!({ "name": "m" }));
     let outcome = delete(&custom(), &current, &DeleteOptions::default(), NOW).unwrap();
     assert!(matches!(outcome, Outcome::Remove(_)), "{outcome:?}");
-    let options =
-        DeleteOptions { propagation: Propagation::Foreground, ..DeleteOptions::default() };
+    let options = DeleteOptions {
+        propagation: Propagation::Foreground,
+        ..DeleteOptions::default()
+    };
     let Outcome::Store(waiting) = delete(&custom(), &current, &options, NOW).unwrap() else {
         panic!("waits for dependents")
     };
@@ -171,10 +181,19 @@ fn without_finalizers_a_deletion_removes() {
 #[test]
 fn preconditions_of_a_deletion_hold() {
     let current = stored(json!({ "name": "m" }));
-    let uid = DeleteOptions { uid: Some("u2".to_owned()), ..DeleteOptions::default() };
-    let version = DeleteOptions { version: Some("4".to_owned()), ..DeleteOptions::default() };
+    let uid = DeleteOptions {
+        uid: Some("u2".to_owned()),
+        ..DeleteOptions::default()
+    };
+    let version = DeleteOptions {
+        version: Some("4".to_owned()),
+        ..DeleteOptions::default()
+    };
     for options in [uid, version] {
-        assert_eq!(delete(&custom(), &current, &options, NOW).unwrap_err().code, 409);
+        assert_eq!(
+            delete(&custom(), &current, &options, NOW).unwrap_err().code,
+            409
+        );
     }
     let right = DeleteOptions {
         uid: Some("u1".to_owned()),
@@ -190,7 +209,11 @@ fn protected_objects_and_system_namespaces_are_not_deleted() {
         stored(json!({ "name": "m", "annotations": { "vitistack.io/protect": "true" } }));
     let failure = delete(&custom(), &protected, &DeleteOptions::default(), NOW).unwrap_err();
     assert_eq!(failure.code, 403);
-    assert!(failure.message.contains("remove the annotation"), "{}", failure.message);
+    assert!(
+        failure.message.contains("remove the annotation"),
+        "{}",
+        failure.message
+    );
     let namespaces = builtin("", "namespaces");
     let body = json!({ "metadata": { "name": "kube-system" } });
     let namespace = create(&namespaces, None, body, &stamp()).unwrap();
@@ -205,7 +228,9 @@ fn a_deleted_namespace_terminates_first() {
     let namespace = create(&namespaces, None, body, &stamp()).unwrap();
     assert_eq!(namespace["status"]["phase"], "Active");
     let outcome = delete(&namespaces, &namespace, &DeleteOptions::default(), NOW).unwrap();
-    let Outcome::Store(next) = outcome else { panic!("held by its spec's finalizer") };
+    let Outcome::Store(next) = outcome else {
+        panic!("held by its spec's finalizer")
+    };
     assert_eq!(next["status"]["phase"], "Terminating");
 }
 
@@ -220,11 +245,15 @@ fn names_and_immutability_are_checked() {
         assert_eq!(check(bad).len(), 1, "{bad}");
     }
     let secrets = builtin("", "secrets");
-    let secret = |data: &str, kind: &str| {
-        json!({ "metadata": { "name": "s" }, "immutable": true, "type": kind, "data": { "a": data } })
-    };
+    let secret = |data: &str, kind: &str| json!({ "metadata": { "name": "s" }, "immutable": true, "type": kind, "data": { "a": data } });
     let old = secret("eA==", "Opaque");
     assert!(breaches(&secrets, &old, Some(&old)).is_empty());
-    assert_eq!(breaches(&secrets, &secret("eQ==", "Opaque"), Some(&old)).len(), 1);
-    assert_eq!(breaches(&secrets, &secret("eA==", "other"), Some(&old)).len(), 1);
+    assert_eq!(
+        breaches(&secrets, &secret("eQ==", "Opaque"), Some(&old)).len(),
+        1
+    );
+    assert_eq!(
+        breaches(&secrets, &secret("eA==", "other"), Some(&old)).len(),
+        1
+    );
 }

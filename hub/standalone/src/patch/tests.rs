@@ -19,13 +19,23 @@ fn custom() -> Resource {
 fn json_patch_changes_what_it_names() {
     let patch = json!([{ "op": "test", "path": "/a", "value": 1 },
                        { "op": "replace", "path": "/a", "value": 2 }]);
-    check(Kind::Json, json!({ "a": 1, "b": 1 }), patch, json!({ "a": 2, "b": 1 }));
+    check(
+        Kind::Json,
+        json!({ "a": 1, "b": 1 }),
+        patch,
+        json!({ "a": 2, "b": 1 }),
+    );
 }
 
 #[test]
 fn a_failed_json_patch_test_is_unprocessable() {
     let body = br#"[{"op":"test","path":"/a","value":2}]"#;
-    assert_eq!(apply(Kind::Json, &json!({ "a": 1 }), body).unwrap_err().code, 422);
+    assert_eq!(
+        apply(Kind::Json, &json!({ "a": 1 }), body)
+            .unwrap_err()
+            .code,
+        422
+    );
     assert_eq!(apply(Kind::Json, &json!({}), b"{}").unwrap_err().code, 400);
 }
 
@@ -37,7 +47,10 @@ fn merge_patch_removes_by_null_and_replaces_lists() {
         json!({ "a": { "x": null, "z": 3 }, "l": [3] }),
         json!({ "a": { "y": 2, "z": 3 }, "l": [3] }),
     );
-    assert_eq!(apply(Kind::Merge, &json!({}), b"[1]").unwrap_err().code, 400);
+    assert_eq!(
+        apply(Kind::Merge, &json!({}), b"[1]").unwrap_err().code,
+        400
+    );
 }
 
 #[test]
@@ -79,6 +92,10 @@ fn each_kind_takes_its_own_patches() {
     assert_eq!(kind(merge, &custom()).unwrap(), Kind::Merge);
     let apply = kind("application/apply-patch+yaml", secrets).unwrap_err();
     assert_eq!(apply.code, 415);
-    assert!(apply.message.contains("server-side apply"), "{}", apply.message);
+    assert!(
+        apply.message.contains("server-side apply"),
+        "{}",
+        apply.message
+    );
     assert_eq!(kind("text/plain", secrets).unwrap_err().code, 415);
 }

@@ -8,14 +8,22 @@ fn parameters_are_read() {
     )
     .unwrap();
     assert_eq!(query.labels, "a=b");
-    assert_eq!((query.limit, query.version, query.timeout_seconds), (Some(5), Some(7), Some(30)));
+    assert_eq!(
+        (query.limit, query.version, query.timeout_seconds),
+        (Some(5), Some(7), Some(30))
+    );
     assert!(query.watch && query.bookmarks && query.dry_run);
     assert_eq!(query.validation, FieldValidation::Strict);
 }
 
 #[test]
 fn nonsense_is_a_bad_request() {
-    for text in ["limit=x", "dryRun=Some", "fieldValidation=Maybe", "resourceVersion=abc"] {
+    for text in [
+        "limit=x",
+        "dryRun=Some",
+        "fieldValidation=Maybe",
+        "resourceVersion=abc",
+    ] {
         assert_eq!(parse(text).unwrap_err().code, 400, "{text}");
     }
 }
@@ -28,9 +36,18 @@ fn the_first_form_that_can_be_served_wins() {
         ("application/json", Some(Form::Whole)),
         ("*/*", Some(Form::Whole)),
         (table, Some(Form::Table)),
-        ("application/json;as=Table;v=v1beta1;g=meta.k8s.io, application/json", Some(Form::Whole)),
-        ("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", Some(Form::Metadata)),
-        ("application/vnd.kubernetes.protobuf,application/json", Some(Form::Whole)),
+        (
+            "application/json;as=Table;v=v1beta1;g=meta.k8s.io, application/json",
+            Some(Form::Whole),
+        ),
+        (
+            "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+            Some(Form::Metadata),
+        ),
+        (
+            "application/vnd.kubernetes.protobuf,application/json",
+            Some(Form::Whole),
+        ),
         ("application/vnd.kubernetes.protobuf", None),
     ];
     for (accept, expected) in cases {

@@ -56,8 +56,19 @@ fn field_selectors_know_the_fields_of_the_kind() {
         assert_eq!(fields.matches(&event), expected, "{selector}");
     }
     let unknown = Fields::parse("spec.x=1", events).unwrap_err();
-    assert_eq!((unknown.code, unknown.message.as_str()), (400, "field label not supported: spec.x"));
-    assert_eq!(Fields::parse("metadata.name", events).unwrap_err().code, 400);
+    assert_eq!(
+        (unknown.code, unknown.message.as_str()),
+        (400, "field label not supported: spec.x")
+    );
+    assert_eq!(
+        Fields::parse("metadata.name", events).unwrap_err().code,
+        400
+    );
     let namespaces = registry.find("", "v1", "namespaces").unwrap();
-    assert_eq!(Fields::parse("metadata.namespace=x", namespaces).unwrap_err().code, 400);
+    assert_eq!(
+        Fields::parse("metadata.namespace=x", namespaces)
+            .unwrap_err()
+            .code,
+        400
+    );
 }

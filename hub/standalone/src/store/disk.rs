@@ -55,7 +55,9 @@ pub(crate) enum Error {
     #[error("the store's row of {0} is damaged; restore the data directory from a backup")]
     Damaged(String),
     /// The directory was used before, and sled finds nothing in it.
-    #[error("the store in {0} was used before and is empty now; restore it, or remove the directory to begin anew")]
+    #[error(
+        "the store in {0} was used before and is empty now; restore it, or remove the directory to begin anew"
+    )]
     Emptied(PathBuf),
 }
 
@@ -76,7 +78,11 @@ impl Disk {
     pub(super) fn open(directory: &Path) -> Result<Loaded, Error> {
         let file_error = |operation, path: &Path| {
             let path = path.to_owned();
-            move |source| Error::File { operation, path, source }
+            move |source| Error::File {
+                operation,
+                path,
+                source,
+            }
         };
         let mut builder = std::fs::DirBuilder::new();
         builder
@@ -90,11 +96,18 @@ impl Disk {
             .mode(sled::Mode::LowSpace)
             .flush_every_ms(None)
             .open()
-            .map_err(|source| Error::Store { operation: "open", source })?;
+            .map_err(|source| Error::Store {
+                operation: "open",
+                source,
+            })?;
         let path = directory.join("sled").join("db");
         let file = File::open(&path).map_err(file_error("open", &path))?;
-        let mut disk =
-            Self { sled, file, directory: directory.to_owned(), blobs: HashSet::new() };
+        let mut disk = Self {
+            sled,
+            file,
+            directory: directory.to_owned(),
+            blobs: HashSet::new(),
+        };
         let version = disk.version()?;
         let marker = directory.join(MARKER);
         if marker.exists() && version.is_none() {
@@ -108,10 +121,10 @@ impl Disk {
     }
 
     fn version(&self) -> Result<Option<u64>, Error> {
-        let found = self
-            .sled
-            .get(VERSION_KEY)
-            .map_err(|source| Error::Store { operation: "read", source })?;
+        let found = self.sled.get(VERSION_KEY).map_err(|source| Error::Store {
+            operation: "read",
+            source,
+        })?;
         found
             .map(|bytes| {
                 bytes
@@ -127,9 +140,16 @@ impl Disk {
     fn begin(&mut self, marker: &Path) -> Result<(), Error> {
         self.sled
             .insert(VERSION_KEY, &1_u64.to_be_bytes())
-            .map_err(|source| Error::Store { operation: "begin", source })?;
+            .map_err(|source| Error::Store {
+                operation: "begin",
+                source,
+            })?;
         self.sync()?;
-        let error = |source| Error::File { operation: "write", path: marker.to_owned(), source };
+        let error = |source| Error::File {
+            operation: "write",
+            path: marker.to_owned(),
+            source,
+        };
         let mut file = std::fs::OpenOptions::new()
             .write(true)
             .create(true)
@@ -137,13 +157,17 @@ impl Disk {
             .mode(0o600)
             .open(marker)
             .map_err(error)?;
-        file.write_all(b"1\n").and_then(|()| file.sync_all()).map_err(error)?;
+        file.write_all(b"1\n")
+            .and_then(|()| file.sync_all())
+            .map_err(error)?;
         for directory in [self.directory.join("sled"), self.directory.clone()] {
-            File::open(&directory).and_then(|d| d.sync_all()).map_err(|source| Error::File {
-                operation: "sync",
-                path: directory,
-                source,
-            })?;
+            File::open(&directory)
+                .and_then(|d| d.sync_all())
+                .map_err(|source| Error::File {
+                    operation: "sync",
+                    path: directory,
+                    source,
+                })?;
         }
         Ok(())
     }
@@ -152,7 +176,10 @@ impl Disk {
         let mut rows = BTreeMap::new();
         let mut open: Option<(Vec<u8>, Vec<u8>)> = None;
         for entry in self.sled.scan_prefix(b"o/") {
-            let (key, chunk) = entry.map_err(|source| Error::Store { operation: "read", source })?;
+            let (key, chunk) = entry.map_err(|source| Error::Store {
+                operation: "read",
+                source,
+            })?;
             let stem = key.get(..key.len().saturating_sub(2)).unwrap_or_default();
             match &mut open {
                 Some((held, bytes)) if held == stem => bytes.extend_from_slice(&chunk),
@@ -189,21 +216,35 @@ impl Disk {
         batch.insert(VERSION_KEY, &version.to_be_bytes());
         self.sled
             .apply_batch(batch)
-            .map_err(|source| Error::Store { operation: "write to", source })?;
+            .map_err(|source| Error::Store {
+                operation: "write to",
+                source,
+            })?;
         self.sync()
     }
 
     fn sync(&mut self) -> Result<(), Error> {
-        self.sled.flush().map_err(|source| Error::Store { operation: "flush", source })?;
+        self.sled.flush().map_err(|source| Error::Store {
+            operation: "flush",
+            source,
+        })?;
         self.sync_blobs()?;
         let path = self.directory.join("sled").join("db");
-        self.file.sync_all().map_err(|source| Error::File { operation: "sync", path, source })
+        self.file.sync_all().map_err(|source| Error::File {
+            operation: "sync",
+            path,
+            source,
+        })
     }
 
     /// Syncs the files that sled put beside its log since the last time; mostly there are none.
     fn sync_blobs(&mut self) -> Result<(), Error> {
         let directory = self.directory.join("sled").join("blobs");
-        let error = |source| Error::File { operation: "sync", path: directory.clone(), source };
+        let error = |source| Error::File {
+            operation: "sync",
+            path: directory.clone(),
+            source,
+        };
         let mut present = HashSet::new();
         for entry in std::fs::read_dir(&directory).map_err(error)? {
             let entry = entry.map_err(error)?;
@@ -218,7 +259,9 @@ impl Disk {
             present.insert(name);
         }
         if !present.is_subset(&self.blobs) {
-            File::open(&directory).and_then(|d| d.sync_all()).map_err(error)?;
+            File::open(&directory)
+                .and_then(|d| d.sync_all())
+                .map_err(error)?;
         }
         self.blobs = present;
         Ok(())
@@ -254,7 +297,11 @@ impl Change {
 
 /// How many sled rows an object of `bytes` of text takes; none for no object.
 fn chunks(bytes: usize) -> usize {
-    if bytes == 0 { 0 } else { (bytes + HEADER).div_ceil(CHUNK) }
+    if bytes == 0 {
+        0
+    } else {
+        (bytes + HEADER).div_ceil(CHUNK)
+    }
 }
 
 /// NUL separates: it cannot stand in a name.

@@ -21,7 +21,11 @@ pub(crate) struct Key {
 impl Key {
     /// A key from its parts.
     pub(crate) fn new(resource: Arc<str>, namespace: &str, name: &str) -> Self {
-        Self { resource, namespace: namespace.to_owned(), name: name.to_owned() }
+        Self {
+            resource,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }
     }
 
     /// Whether a list of `resource`, in one namespace or all, holds this key.
@@ -59,14 +63,23 @@ pub(crate) struct Meta {
 impl Meta {
     /// Reads the metadata of `object`.
     pub(crate) fn of(object: &Value) -> Self {
-        let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+        let owners = object
+            .pointer("/metadata/ownerReferences")
+            .and_then(Value::as_array);
         let text = |owner: &Value, key: &str| {
-            owner.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+            owner
+                .get(key)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
         };
         Self {
             uid: object::uid(object).to_owned(),
             deleting: object::is_deleting(object),
-            finalizers: object::finalizers(object).into_iter().map(str::to_owned).collect(),
+            finalizers: object::finalizers(object)
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
             owners: owners
                 .into_iter()
                 .flatten()
@@ -97,10 +110,17 @@ pub(crate) struct Row {
 impl Row {
     /// The row of `object`, which gets `version` written into it.
     pub(crate) fn new(key: Key, version: u64, mut object: Value) -> Self {
-        object::metadata_mut(&mut object)
-            .insert("resourceVersion".to_owned(), Value::String(version.to_string()));
+        object::metadata_mut(&mut object).insert(
+            "resourceVersion".to_owned(),
+            Value::String(version.to_string()),
+        );
         let meta = Meta::of(&object);
-        Self { key, version, body: Bytes::from(object.to_string()), meta }
+        Self {
+            key,
+            version,
+            body: Bytes::from(object.to_string()),
+            meta,
+        }
     }
 
     /// The object. Text that was checked when it was read from disk parses.

@@ -20,7 +20,12 @@ fn namespace(name: &str) -> Key {
 }
 
 fn put(key: Key, expect: Expect, object: Value) -> Write {
-    Write { key, expect, object, remove: false }
+    Write {
+        key,
+        expect,
+        object,
+        remove: false,
+    }
 }
 
 async fn create(handle: &Handle, key: Key, object: Value) -> Result<Arc<Row>, Refused> {
@@ -37,12 +42,20 @@ async fn objects_of_any_size_are_there_after_a_restart() {
     let (handle, thread) = start(directory.path());
     create(&handle, namespace("ns"), json!({})).await.unwrap();
     let large = json!({ "data": "x".repeat(200_000) });
-    let row = create(&handle, key("ns", "large"), large.clone()).await.unwrap();
-    let small = put(key("ns", "large"), Expect::Version(row.version), json!({ "data": "y" }));
+    let row = create(&handle, key("ns", "large"), large.clone())
+        .await
+        .unwrap();
+    let small = put(
+        key("ns", "large"),
+        Expect::Version(row.version),
+        json!({ "data": "y" }),
+    );
     let shrunk = handle.write(small).await.unwrap();
     let again = put(key("ns", "large"), Expect::Version(shrunk.version), large);
     handle.write(again).await.unwrap();
-    let row = create(&handle, key("ns", "gone"), json!({ "data": "z" })).await.unwrap();
+    let row = create(&handle, key("ns", "gone"), json!({ "data": "z" }))
+        .await
+        .unwrap();
     let remove = Write {
         key: key("ns", "gone"),
         expect: Expect::Version(row.version),
@@ -69,8 +82,15 @@ async fn writes_hold_only_on_what_they_expect() {
     let directory = tempfile::tempdir().unwrap();
     let (handle, _thread) = start(directory.path());
     create(&handle, namespace("ns"), json!({})).await.unwrap();
-    let row = create(&handle, key("ns", "a"), json!({ "v": 1 })).await.unwrap();
-    assert_eq!(create(&handle, key("ns", "a"), json!({})).await.unwrap_err(), Refused::Exists);
+    let row = create(&handle, key("ns", "a"), json!({ "v": 1 }))
+        .await
+        .unwrap();
+    assert_eq!(
+        create(&handle, key("ns", "a"), json!({}))
+            .await
+            .unwrap_err(),
+        Refused::Exists
+    );
     let stale = put(key("ns", "a"), Expect::Version(row.version - 1), json!({}));
     assert_eq!(handle.write(stale).await.unwrap_err(), Refused::Changed);
     let missing = put(key("ns", "b"), Expect::Version(row.version), json!({}));
@@ -81,7 +101,12 @@ async fn writes_hold_only_on_what_they_expect() {
     create(&handle, namespace("ending"), ending).await.unwrap();
     let late = create(&handle, key("ending", "a"), json!({})).await;
     assert_eq!(late.unwrap_err(), Refused::NamespaceTerminating);
-    let huge = create(&handle, key("ns", "huge"), json!({ "d": "x".repeat(2 << 20) })).await;
+    let huge = create(
+        &handle,
+        key("ns", "huge"),
+        json!({ "d": "x".repeat(2 << 20) }),
+    )
+    .await;
     assert!(matches!(huge.unwrap_err(), Refused::TooLarge(_)));
 }
 
@@ -92,7 +117,11 @@ async fn one_of_many_racing_writers_wins() {
     create(&handle, namespace("ns"), json!({})).await.unwrap();
     let row = create(&handle, key("ns", "a"), json!({})).await.unwrap();
     let writes = (0..50).map(|n| {
-        handle.write(put(key("ns", "a"), Expect::Version(row.version), json!({ "n": n })))
+        handle.write(put(
+            key("ns", "a"),
+            Expect::Version(row.version),
+            json!({ "n": n }),
+        ))
     });
     let results = futures::future::join_all(writes).await;
     assert_eq!(results.iter().filter(|r| r.is_ok()).count(), 1);
@@ -104,9 +133,15 @@ async fn the_past_can_be_listed_and_followed() {
     let (handle, _thread) = start(directory.path());
     let secrets: Arc<str> = "secrets".into();
     create(&handle, namespace("ns"), json!({})).await.unwrap();
-    let a = create(&handle, key("ns", "a"), json!({ "v": 1 })).await.unwrap();
+    let a = create(&handle, key("ns", "a"), json!({ "v": 1 }))
+        .await
+        .unwrap();
     let then = handle.version();
-    let change = put(key("ns", "a"), Expect::Version(a.version), json!({ "v": 2 }));
+    let change = put(
+        key("ns", "a"),
+        Expect::Version(a.version),
+        json!({ "v": 2 }),
+    );
     handle.write(change).await.unwrap();
     create(&handle, key("ns", "b"), json!({})).await.unwrap();
 
@@ -136,10 +171,19 @@ async fn a_version_of_an_earlier_process_is_expired() {
     thread.join().unwrap().unwrap();
     let (handle, _thread) = start(directory.path());
     let namespaces: Arc<str> = "namespaces".into();
-    assert!(matches!(handle.since(&namespaces, None, early, 10), Since::Expired(_)));
+    assert!(matches!(
+        handle.since(&namespaces, None, early, 10),
+        Since::Expired(_)
+    ));
     assert!(handle.list_at(&namespaces, None, early).is_err());
-    assert!(matches!(handle.since(&namespaces, None, last, 10), Since::Events(..)));
-    assert!(matches!(handle.since(&namespaces, None, last + 9, 10), Since::Expired(_)));
+    assert!(matches!(
+        handle.since(&namespaces, None, last, 10),
+        Since::Events(..)
+    ));
+    assert!(matches!(
+        handle.since(&namespaces, None, last + 9, 10),
+        Since::Expired(_)
+    ));
 }
 
 #[tokio::test]
@@ -149,14 +193,19 @@ async fn an_emptied_store_is_not_taken_for_a_new_one() {
     drop(handle);
     thread.join().unwrap().unwrap();
     std::fs::remove_dir_all(directory.path().join("sled")).unwrap();
-    assert!(matches!(open(directory.path()).unwrap_err(), DiskError::Emptied(_)));
+    assert!(matches!(
+        open(directory.path()).unwrap_err(),
+        DiskError::Emptied(_)
+    ));
 }
 
 #[tokio::test]
 async fn a_damaged_row_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let (handle, thread) = start(directory.path());
-    create(&handle, namespace("a"), json!({ "v": 1 })).await.unwrap();
+    create(&handle, namespace("a"), json!({ "v": 1 }))
+        .await
+        .unwrap();
     drop(handle);
     thread.join().unwrap().unwrap();
     let sled = sled::open(directory.path().join("sled")).unwrap();

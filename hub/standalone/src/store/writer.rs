@@ -16,7 +16,10 @@ const LARGEST: usize = 1 << 20;
 /// The store key of namespaces.
 const NAMESPACES: &str = "namespaces";
 
-type Answer = (oneshot::Sender<Result<Arc<Row>, Refused>>, Result<Arc<Row>, Refused>);
+type Answer = (
+    oneshot::Sender<Result<Arc<Row>, Refused>>,
+    Result<Arc<Row>, Refused>,
+);
 
 /// Runs on a thread of its own until every [`super::Handle`] is gone, or the disk fails.
 #[derive(Debug)]
@@ -38,7 +41,11 @@ struct Group {
 
 impl Writer {
     pub(super) fn new(disk: Disk, shared: Arc<Shared>, orders: mpsc::Receiver<Order>) -> Self {
-        Self { disk, shared, orders }
+        Self {
+            disk,
+            shared,
+            orders,
+        }
     }
 
     /// Writes until the last handle is gone. After an error of the disk nothing more is written:
@@ -50,9 +57,18 @@ impl Writer {
             let mut next = Some(first);
             while let Some(order) = next {
                 self.take(&mut group, &mut version, order);
-                next = if group.answers.len() < GROUP { self.orders.try_recv().ok() } else { None };
+                next = if group.answers.len() < GROUP {
+                    self.orders.try_recv().ok()
+                } else {
+                    None
+                };
             }
-            let Group { changes, events, answers, .. } = group;
+            let Group {
+                changes,
+                events,
+                answers,
+                ..
+            } = group;
             if !changes.is_empty() {
                 // Dropped answers tell the waiting clients that the store is closed.
                 self.disk.commit(&changes, version)?;
@@ -119,11 +135,23 @@ impl Group {
     fn record(&mut self, old: Option<Arc<Row>>, row: Arc<Row>, remove: bool) {
         let held = old.as_ref().map_or(0, |old| old.body.len());
         self.changes.push(if remove {
-            Change::Remove { key: row.key.clone(), held }
+            Change::Remove {
+                key: row.key.clone(),
+                held,
+            }
         } else {
-            Change::Put { row: row.clone(), held }
+            Change::Put {
+                row: row.clone(),
+                held,
+            }
         });
-        self.newest.insert(row.key.clone(), (!remove).then(|| row.clone()));
-        self.events.push(Event { version: row.version, old, new: row, removed: remove });
+        self.newest
+            .insert(row.key.clone(), (!remove).then(|| row.clone()));
+        self.events.push(Event {
+            version: row.version,
+            old,
+            new: row,
+            removed: remove,
+        });
     }
 }

@@ -5,7 +5,12 @@ use crate::builtin::age;
 use crate::resource::{Column, Family, Registry, Resource};
 
 fn column(name: &str, kind: &str, path: &str) -> Column {
-    Column { name: name.to_owned(), kind: kind.to_owned(), path: path.to_owned(), ..age() }
+    Column {
+        name: name.to_owned(),
+        kind: kind.to_owned(),
+        path: path.to_owned(),
+        ..age()
+    }
 }
 
 fn resource(columns: Vec<Column>) -> Resource {
@@ -26,7 +31,11 @@ fn cells(resource: &Resource, object: Value) -> Value {
 fn cells_follow_the_columns() {
     let resource = resource(vec![
         column("Phase", "string", ".status.phase"),
-        column("Ready", "string", ".status.conditions[?(@.type==\"Ready\")].status"),
+        column(
+            "Ready",
+            "string",
+            ".status.conditions[?(@.type==\"Ready\")].status",
+        ),
         column("Cores", "integer", ".spec.cores"),
         column("On", "boolean", ".spec.on"),
         column("Tags", "string", ".spec.tags[*]"),
@@ -59,7 +68,8 @@ fn a_row_carries_what_was_asked_for() {
 fn secrets_show_how_many_values_they_hold() {
     let registry = Registry::new(&[]);
     let secrets = registry.find("", "v1", "secrets").unwrap();
-    let secret = json!({ "metadata": { "name": "s" }, "type": "Opaque", "data": { "a": "", "b": "" } });
+    let secret =
+        json!({ "metadata": { "name": "s" }, "type": "Opaque", "data": { "a": "", "b": "" } });
     assert_eq!(cells(secrets, secret), json!(["s", "Opaque", "2", null]));
 }
 
