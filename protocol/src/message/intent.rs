@@ -121,6 +121,24 @@ pub struct MachineIntent {
     pub extensions: Extensions,
 }
 
+/// Tag of the extension of [`MachineIntent`] that says: the hub has seen a report of this operation that went beyond
+/// `Pending`. An agent that holds no record of it then does not take it for a first installation.
+const MACHINE_BEGUN: u16 = 1;
+
+impl MachineIntent {
+    /// Whether the hub knows that the operation was begun by some agent.
+    #[must_use]
+    pub fn is_begun(&self) -> bool {
+        self.extensions.find(MACHINE_BEGUN).is_some()
+    }
+
+    /// The extensions of an intent whose operation is known to have been begun.
+    #[must_use]
+    pub fn extensions_begun() -> Extensions {
+        Extensions(vec![(MACHINE_BEGUN, Vec::new())])
+    }
+}
+
 /// An operating system image as published.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {

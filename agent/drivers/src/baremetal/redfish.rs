@@ -30,6 +30,8 @@ pub use wire::{Gate, Pace};
 
 use wire::Wire;
 
+use crate::netboot::slot::Mac;
+
 /// A read-back may come from before the write on BMCs that apply late.
 const READ_BACKS: u32 = 3;
 
@@ -278,23 +280,11 @@ fn nic(value: &Value) -> Option<Nic> {
         .or_else(|| value["MacAddress"].as_str())?;
     Some(Nic {
         name: system::text(&value["Id"]).unwrap_or_default(),
-        mac: parse_mac(text)?,
+        mac: text.trim().parse::<Mac>().ok()?.0,
         carrier: value["LinkStatus"].as_str() == Some("LinkUp"),
         speed: value["SpeedMbps"]
             .as_u64()
             .and_then(|speed| u32::try_from(speed).ok())
             .unwrap_or(0),
     })
-}
-
-/// `aa:bb:cc:dd:ee:ff` or with hyphens.
-pub(crate) fn parse_mac(text: &str) -> Option<[u8; 6]> {
-    let mut mac = [0; 6];
-    let digits: String = text
-        .trim()
-        .chars()
-        .filter(|character| !matches!(character, ':' | '-'))
-        .collect();
-    hex::decode_to_slice(digits, &mut mac).ok()?;
-    Some(mac)
 }

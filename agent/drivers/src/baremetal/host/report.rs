@@ -1,0 +1,104 @@
+//! What the hub is told of a server by itself. Pure.
+
+use vitistack_protocol::message::Extensions;
+use vitistack_protocol::message::intent::{HostIntent, Intent};
+use vitistack_protocol::message::numbered::{HostPhase, Reason};
+use vitistack_protocol::message::report::{HostReport, Inventory};
+
+use super::super::Error;
+use super::super::boot::cause;
+use super::super::record;
+use super::super::step::{Step, note};
+use super::{Observed, plan};
+use crate::driver::{Next, ReportBody, Step as _};
+use crate::journal::Journal;
+
+/// What a report is made from.
+pub(crate) struct Told<'a> {
+    pub(crate) intent: &'a Intent,
+    /// `None` if the body could not be read.
+    pub(crate) host: Option<&'a HostIntent>,
+    pub(crate) observed: Option<&'a Observed>,
+    pub(crate) journal: &'a Journal,
+    pub(crate) next: Option<&'a Next<Step>>,
+    pub(crate) error: Option<&'a Error>,
+}
+
+pub(crate) fn render(told: &Told<'_>) -> ReportBody {
+    let Told {
+        intent,
+        host,
+        observed,
+        journal,
+        next,
+        error,
+    } = told;
+    let gone = intent.absent && matches!(next, Some(Next::Done));
+    let system = observed.and_then(|observed| observed.sight.bmc.as_ref().ok());
+    let inspected = host.and_then(|host| {
+        record::inspected(journal, host.inspection_operation)
+            .map(|inventory| (inventory, host.inspection_operation))
+    });
+    let told_by_bmc = system.map(|system| Inventory {
+        nics: observed.map_or_else(Vec::new, |observed| observed.nics.clone()),
+        ..system.inventory.clone()
+    });
+    let why = match (next, error) {
+        (_, Some(error)) => error.cause(),
+        (Some(Next::Wait { cause, .. } | Next::Fail { cause }), None) => cause.clone(),
+        (Some(Next::Do(step)), None) => cause(Reason::Progressing, step.name()),
+        (Some(Next::Done) | None, None) => cause(Reason::None, ""),
+    };
+    let report = HostReport {
+        phase: if gone {
+            HostPhase::Gone
+        } else {
+            phase(told, system.is_some(), why.reason)
+        },
+        cause: why,
+        power: system.and_then(|system| system.power_state()),
+        reachable: system.is_some(),
+        bmc_certificate: observed.and_then(|observed| observed.sight.certificate),
+        inspected: inspected.as_ref().map(|(_, operation)| *operation),
+        inventory: inspected.map(|(inventory, _)| inventory).or(told_by_bmc),
+        extensions: Extensions::default(),
+    };
+    ReportBody {
+        body: note(&report),
+        gone,
+    }
+}
+
+fn phase(told: &Told<'_>, reachable: bool, reason: Reason) -> HostPhase {
+    if matches!(told.next, Some(Next::Fail { .. })) {
+        return HostPhase::Failed;
+    }
+    let Some(host) = told.host else {
+        return HostPhase::Failed;
+    };
+    if host.claimed_by.is_some() {
+        return HostPhase::InUse;
+    }
+    if !reachable {
+        return HostPhase::Registering;
+    }
+    let inspected = record::inspected(told.journal, host.inspection_operation).is_some();
+    let begun = told.journal.operation == Some(host.inspection_operation);
+    match told.next {
+        // As known as it gets until somebody acts: free all the same.
+        Some(Next::Wait { .. })
+            if matches!(
+                reason,
+                Reason::InspectionWaits | Reason::NetbootDisabled | Reason::ForeignDhcpServer
+            ) && !begun =>
+        {
+            HostPhase::Available
+        }
+        Some(Next::Done) => HostPhase::Available,
+        Some(_) if !plan::may_boot(host) => HostPhase::Available,
+        Some(Next::Do(_) | Next::Wait { .. } | Next::Fail { .. }) | None if inspected => {
+            HostPhase::Available
+        }
+        Some(Next::Do(_) | Next::Wait { .. } | Next::Fail { .. }) | None => HostPhase::Inspecting,
+    }
+}
