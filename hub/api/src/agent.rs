@@ -71,6 +71,7 @@ pub struct AgentStatus {
     /// Serial number of its newest certificate, hexadecimal.
     pub certificate_serial: Option<String>,
     /// When that certificate ends.
+    #[serde(default)]
     #[schemars(schema_with = "crate::crd::date_time")]
     pub certificate_expires: Option<Time>,
 }

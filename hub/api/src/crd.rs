@@ -12,7 +12,9 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 use crate::agent::Agent;
+use crate::datacenter::Datacenter;
 use crate::host::BareMetalHost;
+use crate::kubernetes_provider::KubernetesProvider;
 use crate::machine::Machine;
 use crate::machine_provider::MachineProvider;
 
@@ -20,7 +22,9 @@ use crate::machine_provider::MachineProvider;
 #[must_use]
 pub fn crds() -> Vec<CustomResourceDefinition> {
     [
+        Datacenter::crd(),
         MachineProvider::crd(),
+        KubernetesProvider::crd(),
         Machine::crd(),
         BareMetalHost::crd(),
         Agent::crd(),

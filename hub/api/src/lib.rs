@@ -6,7 +6,9 @@
 pub mod agent;
 pub mod conditions;
 pub mod crd;
+pub mod datacenter;
 pub mod host;
+pub mod kubernetes_provider;
 pub mod machine;
 pub mod machine_provider;
 pub mod names;

@@ -16,8 +16,21 @@ pub struct ObjectReference {
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
     /// Its namespace; that of the referring object if absent.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(max = 63))]
     pub namespace: Option<String>,
+}
+
+impl ObjectReference {
+    /// Its namespace, for a referring object in `own`.
+    #[must_use]
+    pub fn namespace_or<'a>(&'a self, own: &'a str) -> &'a str {
+        named_or(self.namespace.as_deref(), own)
+    }
+}
+
+/// An omitted namespace, and an empty one, is the referrer's own.
+fn named_or<'a>(namespace: Option<&'a str>, own: &'a str) -> &'a str {
+    namespace.filter(|name| !name.is_empty()).unwrap_or(own)
 }
 
 /// Names an object of the same namespace.
@@ -37,13 +50,13 @@ pub struct LocalReference {
 #[schemars(extend("x-kubernetes-validations" = [Self::one_spelling()]))]
 pub struct SecretReference {
     /// Name of the Secret.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(max = 253))]
     pub secret_name: Option<String>,
     /// Name of the Secret, in the other spelling.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(max = 253))]
     pub name: Option<String>,
     /// Its namespace; that of the object that names it if absent.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(max = 63))]
     pub namespace: Option<String>,
 }
 
@@ -58,6 +71,12 @@ pub struct SpellingConflict {
 }
 
 impl SecretReference {
+    /// Its namespace, for a referring object in `own`.
+    #[must_use]
+    pub fn namespace_or<'a>(&'a self, own: &'a str) -> &'a str {
+        named_or(self.namespace.as_deref(), own)
+    }
+
     /// The rule that both spellings say the same; a field with rules of its own has to repeat it.
     pub(crate) fn one_spelling() -> serde_json::Value {
         rule(
@@ -71,7 +90,10 @@ impl SecretReference {
     /// # Errors
     /// Both spellings are there and differ.
     pub fn resolve(&self) -> Result<Option<&str>, SpellingConflict> {
-        match (self.name.as_deref(), self.secret_name.as_deref()) {
+        fn set(spelling: &Option<String>) -> Option<&str> {
+            spelling.as_deref().filter(|name| !name.is_empty())
+        }
+        match (set(&self.name), set(&self.secret_name)) {
             (Some(name), Some(secret_name)) if name != secret_name => Err(SpellingConflict {
                 name: name.to_owned(),
                 secret_name: secret_name.to_owned(),

@@ -108,7 +108,7 @@ pub struct Bmc {
     )]
     pub address: String,
     /// The Secret with `username` and `password`.
-    #[schemars(extend("x-kubernetes-validations" = [SecretReference::one_spelling(), rule("has(self.name) || has(self.secretName)", "name is required")]))]
+    #[schemars(extend("x-kubernetes-validations" = [SecretReference::one_spelling(), rule("has(self.name) && self.name != '' || has(self.secretName) && self.secretName != ''", "name is required")]))]
     pub credentials_ref: SecretReference,
     /// How its certificate is judged; without this the first one seen is pinned.
     pub tls: Option<BmcTls>,

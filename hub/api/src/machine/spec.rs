@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kube::CustomResource;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
@@ -109,7 +109,10 @@ pub struct MachineSpec {
     pub datacenter_ref: Option<ObjectReference>,
     /// Which BareMetalHosts may carry it, by their labels.
     pub host_selector: Option<HostSelector>,
-    /// Whether it shall run; `On` if absent.
+    /// Whether it shall run; `"On"` if absent. In YAML `On` and `Off` need quotes, or they are booleans;
+    /// `PoweredOn` and `PoweredOff` are the same and need none.
+    #[serde(default)]
+    #[schemars(schema_with = "wanted_power")]
     pub power_state: Option<PowerState>,
     /// A new value is a new installation. Nothing else installs a second time.
     #[schemars(length(min = 1, max = 64))]
@@ -370,8 +373,10 @@ impl Requirement {
 )]
 pub enum PowerState {
     /// Powered on.
+    #[serde(alias = "PoweredOn")]
     On,
     /// Powered off.
+    #[serde(alias = "PoweredOff")]
     Off,
 }
 

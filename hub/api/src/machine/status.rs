@@ -105,12 +105,15 @@ pub struct MachineStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub network_interfaces: Vec<InterfaceStatus>,
     /// When it was made.
+    #[serde(default)]
     #[schemars(schema_with = "crate::crd::date_time")]
     pub creation_time: Option<Time>,
     /// When it last booted.
+    #[serde(default)]
     #[schemars(schema_with = "crate::crd::date_time")]
     pub boot_time: Option<Time>,
     /// Known to upstream's readers; not written, since it would tick.
+    #[serde(default)]
     #[schemars(schema_with = "crate::crd::date_time")]
     pub last_updated: Option<Time>,
 }

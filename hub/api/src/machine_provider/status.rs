@@ -40,6 +40,7 @@ pub struct MachineProviderStatus {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub provider_status: BTreeMap<String, String>,
     /// Known to upstream's readers; not written, since it would tick.
+    #[serde(default)]
     #[schemars(schema_with = "crate::crd::date_time")]
     pub last_verified: Option<Time>,
 }
@@ -100,6 +101,7 @@ pub struct Image {
     /// Everybody may use it.
     pub public: bool,
     /// When it was made.
+    #[serde(default)]
     #[schemars(schema_with = "crate::crd::date_time")]
     pub creation_date: Option<Time>,
 }
@@ -138,6 +140,7 @@ pub struct ProviderHealth {
     /// Known to upstream's readers; not written, since it would tick.
     pub response_time_ms: Option<i64>,
     /// Known to upstream's readers; not written, since it would tick.
+    #[serde(default)]
     #[schemars(schema_with = "crate::crd::date_time")]
     pub last_check: Option<Time>,
 }
