@@ -112,7 +112,7 @@ pub struct MachineSpec {
     /// Whether it shall run; `"On"` if absent. In YAML `On` and `Off` need quotes, or they are booleans;
     /// `PoweredOn` and `PoweredOff` are the same and need none.
     #[serde(default)]
-    #[schemars(schema_with = "wanted_power")]
+    #[schemars(schema_with = "power_schema")]
     pub power_state: Option<PowerState>,
     /// A new value is a new installation. Nothing else installs a second time.
     #[schemars(length(min = 1, max = 64))]
@@ -365,6 +365,11 @@ impl Requirement {
             SelectorOperator::DoesNotExist => value.is_none(),
         }
     }
+}
+
+/// Schema of `powerState` in a spec, with the spellings that YAML does not take for booleans.
+fn power_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": ["On", "Off", "PoweredOn", "PoweredOff"] })
 }
 
 /// Power, wanted or seen.

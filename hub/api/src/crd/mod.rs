@@ -4,6 +4,9 @@
 //! field is absent or has a value, it is never `null` (the API server prunes nulls of fields that are not nullable, as
 //! it does for upstream's); Rust's own integer formats are unknown to Kubernetes; a `metadata` schema is not ours.
 
+#[cfg(test)]
+mod tests;
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
@@ -38,6 +41,15 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
 #[must_use]
 pub fn yaml(crd: &CustomResourceDefinition) -> String {
     serde_saphyr::to_string(crd).expect("a definition has only string keys and plain values")
+}
+
+/// File name and content of each definition, as `deploy/crds` holds them.
+#[must_use]
+pub fn files() -> Vec<(String, String)> {
+    crds()
+        .iter()
+        .map(|crd| (format!("{}.yaml", crd.spec.names.plural), yaml(crd)))
+        .collect()
 }
 
 /// All definitions as one YAML stream.
