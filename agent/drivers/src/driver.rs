@@ -52,7 +52,7 @@ pub enum Next<S> {
 }
 
 /// One step of a plan.
-pub trait Step: std::fmt::Debug + Send {
+pub trait Step: std::fmt::Debug + Send + Sync {
     /// The number that the journal knows it by; never reused for another meaning.
     fn number(&self) -> u16;
     /// Name for logs and reports, kebab-case.
@@ -74,7 +74,7 @@ pub trait Secrets: Send + Sync {
 /// A provider. `plan` and `report` are pure: same arguments, same answer; time and randomness come in by `Observed`.
 pub trait Driver: Send + Sync + 'static {
     /// What was seen.
-    type Observed: Send;
+    type Observed: Send + Sync;
     /// What can be done.
     type Step: Step;
     /// What can go wrong.

@@ -1,0 +1,317 @@
+//! Opening a store: the marker, the format, the index, and what to do where a store was lost.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, RwLock};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, watch};
+use vitistack_drivers::journal::Journal;
+use vitistack_protocol::ids::Uid;
+
+use super::commit::{QUEUE, Service, cost};
+use super::engine::{Engine, damaged, file_of, resolve};
+use super::error::{Class, Error};
+use super::files::{self, Files};
+use super::index::{Change, Entry, Index, Reported};
+use super::record::{self, Damage};
+use super::rows::{self, FORMAT, Identity, IntentRow, Position, ReportRow, Table};
+use super::seal::Seal;
+use super::{Shared, Store};
+
+/// Where a store is and how much it may take.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Directory of the store; made with mode 0700.
+    pub dir: PathBuf,
+    /// Key that secrets are sealed with; made with mode 0600. Outside `dir`.
+    pub key_file: PathBuf,
+    /// Most bytes of live rows and files before new intents are refused.
+    pub quota_bytes: u64,
+    /// Size of the ballast, and the free bytes below which new intents are refused.
+    pub ballast_bytes: u64,
+}
+
+impl Settings {
+    /// sled's directory.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.dir.join("db")
+    }
+
+    fn marker(&self) -> PathBuf {
+        self.dir.join("marker.json")
+    }
+
+    /// The file that is given up where the disk is full.
+    pub(crate) fn ballast(&self) -> PathBuf {
+        self.dir.join("ballast")
+    }
+}
+
+/// A file beside the database that says that there is one. JSON, because people read it when something is wrong.
+#[derive(Serialize, Deserialize)]
+struct Marker {
+    format: u32,
+    store: String,
+}
+
+/// An open store.
+pub struct Opened {
+    /// The handle.
+    pub store: Store,
+    /// The commit task, to be spawned at once.
+    pub service: Service,
+    /// Why the store that was here was set aside, if it was.
+    pub lost: Option<Error>,
+}
+
+/// Opens the store, or makes it. A store that is damaged or was emptied is set aside under `<dir>.lost` (one is kept),
+/// and a new one takes its place: the hub sends everything again, with its proof of what is installed.
+///
+/// # Errors
+/// Where the directory cannot be used, or a newer agent wrote it. Blocking: call it before the runtime is busy.
+pub fn open(settings: &Settings) -> Result<Opened, Error> {
+    match caught(settings, false) {
+        Ok((store, service)) => Ok(Opened {
+            store,
+            service,
+            lost: None,
+        }),
+        Err(error) if error.class() == Class::Corrupt => {
+            set_aside(settings)?;
+            let (store, service) = caught(settings, true)?;
+            Ok(Opened {
+                store,
+                service,
+                lost: Some(error),
+            })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens, and turns a panic of sled about its files into an error.
+fn caught(settings: &Settings, replacement: bool) -> Result<(Store, Service), Error> {
+    let settings = settings.clone();
+    std::thread::spawn(move || open_here(settings, replacement))
+        .join()
+        .unwrap_or(Err(Error::Panicked { operation: "open" }))
+}
+
+fn set_aside(settings: &Settings) -> Result<(), Error> {
+    let mut name = settings.dir.clone().into_os_string();
+    name.push(".lost");
+    let aside = PathBuf::from(name);
+    if aside.exists() {
+        std::fs::remove_dir_all(&aside).map_err(|source| files::file("removal", &aside, source))?;
+    }
+    std::fs::rename(&settings.dir, &aside)
+        .map_err(|source| files::file("setting aside", &settings.dir, source))
+}
+
+fn open_here(settings: Settings, replacement: bool) -> Result<(Store, Service), Error> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&settings.dir)
+        .map_err(|source| files::file("creation", &settings.dir, source))?;
+    let marker = read_marker(&settings)?;
+    let seal = Seal::open(&settings.key_file)?;
+    let files = Files::open(settings.dir.join("files"))?;
+    let ballast = settings.ballast();
+    let engine = match Engine::open(&settings.database()) {
+        Err(error) if error.class() == Class::Full && std::fs::remove_file(&ballast).is_ok() => {
+            Engine::open(&settings.database())?
+        }
+        other => other?,
+    };
+    let identity = identify(&settings, &engine, &files, marker, replacement)?;
+    let index = read_index(&engine, &files)?;
+    files.sweep(|digest| index.names(digest))?;
+    if files::free_bytes(&settings.dir) > settings.ballast_bytes.saturating_mul(2)
+        && let Err(error) = files::hold_ballast(&ballast, settings.ballast_bytes)
+    {
+        tracing::warn!(error = &error as &dyn std::error::Error, "no ballast could be taken");
+    }
+    let (outbox, _) = watch::channel(index.position.last);
+    let (sender, jobs) = mpsc::channel(QUEUE);
+    let shared = Arc::new(Shared {
+        engine: RwLock::new(Some(engine)),
+        index: Mutex::new(index.clone()),
+        seal,
+        files,
+        settings,
+        identity,
+        outbox,
+        problem: Mutex::new(None),
+    });
+    let service = Service {
+        shared: Arc::clone(&shared),
+        jobs,
+        index,
+    };
+    Ok((
+        Store {
+            shared,
+            jobs: sender,
+        },
+        service,
+    ))
+}
+
+fn read_marker(settings: &Settings) -> Result<Option<Marker>, Error> {
+    let path = settings.marker();
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(files::file("reading", &path, source)),
+    };
+    let marker: Marker = serde_json::from_slice(&bytes).map_err(|_| Error::Damaged {
+        row: "marker.json".to_owned(),
+        source: Damage::Content,
+    })?;
+    if marker.format > FORMAT {
+        return Err(Error::Newer {
+            path: settings.dir.clone(),
+            found: marker.format,
+            known: FORMAT,
+        });
+    }
+    Ok(Some(marker))
+}
+
+/// Finds out which store this is, or makes it one. The row comes before the marker: a crash in between leaves a store
+/// without marker, which only has to be given one.
+fn identify(
+    settings: &Settings,
+    engine: &Engine,
+    files: &Files,
+    marker: Option<Marker>,
+    replacement: bool,
+) -> Result<Identity, Error> {
+    let key = rows::single_key(Table::Identity);
+    let found: Option<Identity> = engine
+        .read(files, &key)?
+        .map(|record| record::decode(&record))
+        .transpose()
+        .map_err(|source| damaged(&key, source))?;
+    let identity = match (found, &marker) {
+        (Some(found), Some(marker)) if hex::encode(found.store) != marker.store => {
+            return Err(Error::Emptied {
+                path: settings.dir.clone(),
+                store: marker.store.clone(),
+            });
+        }
+        (None, Some(marker)) => {
+            return Err(Error::Emptied {
+                path: settings.dir.clone(),
+                store: marker.store.clone(),
+            });
+        }
+        (Some(found), _) => found,
+        (None, None) => {
+            let identity = Identity {
+                format: FORMAT,
+                store: uuid::Uuid::new_v4().into_bytes(),
+                replacement,
+            };
+            let record = record::encode(&identity).map_err(|_| Error::Encoding {
+                what: "the store's identity",
+                operation: "encoded",
+            })?;
+            let value = [[rows::PLACE_HERE].as_slice(), &record].concat();
+            engine.commit(vec![(key, Some(value))])?;
+            identity
+        }
+    };
+    if marker.is_none() {
+        let text = serde_json::to_vec(&Marker {
+            format: identity.format,
+            store: hex::encode(identity.store),
+        })
+        .map_err(|_| Error::Encoding {
+            what: "the marker",
+            operation: "encoded",
+        })?;
+        files::write_private(&settings.marker(), &text)?;
+    }
+    Ok(identity)
+}
+
+/// Reads every row once and checks it.
+pub(crate) fn read_index(engine: &Engine, files: &Files) -> Result<Index, Error> {
+    let mut index = Index::default();
+    let mut reports = BTreeMap::new();
+    let mut objects = Vec::new();
+    for row in engine.rows() {
+        let (key, value) = row?;
+        let file = file_of(&key, &value)?;
+        index.apply(&Change::Row(
+            key.clone(),
+            Some(cost(&key, &value, file.as_ref())),
+        ));
+        let record = resolve(files, &key, &value)?;
+        let broken = |source| damaged(&key, source);
+        match key.first().copied().map(char::from) {
+            Some('f') => {
+                record::decode::<Identity>(&record).map_err(broken)?;
+            }
+            Some('p') => {
+                let position = record::decode::<Position>(&record).map_err(broken)?;
+                index.apply(&Change::Position(position));
+            }
+            Some('i') => {
+                let row = record::decode::<IntentRow>(&record).map_err(broken)?;
+                objects.push((uid_of(&key)?, entry_of(&row)));
+            }
+            Some('j') => {
+                record::decode::<Journal>(&record).map_err(broken)?;
+            }
+            Some('r') => {
+                let row = record::decode::<ReportRow>(&record).map_err(broken)?;
+                reports.insert(uid_of(&key)?, reported_of(&row));
+            }
+            Some('s') => {
+                let name = rows::parse_secret_key(&key).ok_or_else(|| broken(Damage::Content))?;
+                index.apply(&Change::Secret(name, true));
+            }
+            Some(_) | None => return Err(broken(Damage::Content)),
+        }
+    }
+    for (uid, mut entry) in objects {
+        entry.report = reports.remove(&uid);
+        index.apply(&Change::Object(uid, Some(entry)));
+    }
+    Ok(index)
+}
+
+/// What the index keeps of an intent.
+pub(crate) fn entry_of(row: &IntentRow) -> Entry {
+    Entry {
+        kind: row.intent.kind,
+        fence: row.intent.fence,
+        content: row.content,
+        absent: row.intent.absent,
+        retired: row.retired,
+        secrets: row.intent.secrets.clone(),
+        report: None,
+    }
+}
+
+/// What the index keeps of a report.
+pub(crate) fn reported_of(row: &ReportRow) -> Reported {
+    Reported {
+        sequence: row.report.sequence,
+        digest: row.digest,
+        fence: row.report.fence,
+        gone: row.report.gone,
+    }
+}
+
+fn uid_of(key: &[u8]) -> Result<Uid, Error> {
+    key.get(1..)
+        .and_then(|uid| uid.try_into().ok())
+        .map(Uid)
+        .ok_or_else(|| damaged(key, Damage::Content))
+}

@@ -1,0 +1,137 @@
+//! What stands in the database: tables, keys and record types. Frozen once released, like messages.
+//!
+//! All tables share one sled tree, told apart by the first byte of the key, because a sled batch is atomic within one
+//! tree. A value says where its record is: here, or, above [`INLINE`], in a content-addressed file.
+
+use serde::{Deserialize, Serialize};
+use vitistack_protocol::ids::{Digest, HubEpoch, Sequence, Uid};
+use vitistack_protocol::message::intent::{Intent, SecretKey};
+use vitistack_protocol::message::report::Report;
+
+/// Longest record that stands in the database itself. sled puts a page of sixteen rows into one item of its log, and
+/// items above a quarter of a segment (128 KiB) into files that nothing syncs; sixteen of these stay well below.
+pub(crate) const INLINE: usize = 4000;
+
+/// Newest on-disk format that this build reads and the one that it writes.
+pub(crate) const FORMAT: u32 = 1;
+
+/// Tables. The letter is the first byte of every key; never reused for another meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Table {
+    /// [`Identity`] under the empty key.
+    Identity = b'f',
+    /// [`Position`] under the empty key.
+    Position = b'p',
+    /// [`IntentRow`] by UID.
+    Intent = b'i',
+    /// `vitistack_drivers::journal::Journal` by UID.
+    Journal = b'j',
+    /// [`ReportRow`] by UID.
+    Report = b'r',
+    /// [`SecretSealed`] by key.
+    Secret = b's',
+}
+
+/// Which store this is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    /// [`FORMAT`] of the build that made it.
+    pub(crate) format: u32,
+    /// Random.
+    pub(crate) store: [u8; 16],
+    /// It replaced a store that was lost.
+    pub(crate) replacement: bool,
+}
+
+/// Counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Position {
+    /// Newest hub epoch that was accepted.
+    pub(crate) epoch: HubEpoch,
+    /// Last sequence that was given to a report.
+    pub(crate) last: Sequence,
+    /// Reports up to here are in the API.
+    pub(crate) acked: Sequence,
+}
+
+/// The newest intent of an object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct IntentRow {
+    /// As it came; without body and secrets once retired.
+    pub(crate) intent: Intent,
+    /// `Intent::digest` as it came.
+    pub(crate) content: Digest,
+    /// The tombstone was carried out and the hub knows it: only the fence is kept. Holds the sequence of the report
+    /// that said so.
+    pub(crate) retired: Option<Sequence>,
+}
+
+/// The newest report of an object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ReportRow {
+    /// With its sequence.
+    pub(crate) report: Report,
+    /// `Report::digest`.
+    pub(crate) digest: Digest,
+}
+
+/// A secret value as it rests.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SecretSealed {
+    /// `nonce | ciphertext | tag`.
+    pub(crate) sealed: Vec<u8>,
+}
+
+/// A row's value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FileValue {
+    /// Name and content of the file.
+    pub(crate) digest: Digest,
+    /// Its length in bytes.
+    pub(crate) length: u64,
+}
+
+/// First byte of a value whose record follows.
+pub(crate) const PLACE_HERE: u8 = 0;
+/// First byte of a value that is followed by the record of a [`FileValue`].
+pub(crate) const PLACE_FILE: u8 = 1;
+
+/// Key of a row of one object.
+pub(crate) fn object_key(table: Table, uid: Uid) -> Vec<u8> {
+    [[table as u8].as_slice(), uid.0.as_slice()].concat()
+}
+
+/// Key of a row of which a table has one.
+pub(crate) fn single_key(table: Table) -> Vec<u8> {
+    vec![table as u8]
+}
+
+/// Key of a secret.
+pub(crate) fn secret_key(key: &SecretKey) -> Vec<u8> {
+    [
+        [Table::Secret as u8].as_slice(),
+        key.uid.0.as_slice(),
+        key.digest.0.as_slice(),
+    ]
+    .concat()
+}
+
+/// The secret that a key of [`Table::Secret`] names.
+pub(crate) fn parse_secret_key(key: &[u8]) -> Option<SecretKey> {
+    let rest = key.strip_prefix(&[Table::Secret as u8])?;
+    let (uid, digest) = rest.split_first_chunk::<16>()?;
+    Some(SecretKey {
+        uid: Uid(*uid),
+        digest: Digest(digest.try_into().ok()?),
+    })
+}
+
+/// Key for people: the table's letter and the rest in hexadecimal digits.
+pub(crate) fn name_of(key: &[u8]) -> String {
+    match key.split_first() {
+        Some((table, rest)) => format!("{}/{}", char::from(*table), hex::encode(rest)),
+        None => "(empty)".to_owned(),
+    }
+}
+

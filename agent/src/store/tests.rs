@@ -1,0 +1,440 @@
+//! The store against crashes, damage and full disks, on real files.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use vitistack_drivers::driver::Secrets as _;
+use vitistack_drivers::journal::{Journal, Mark, Stage};
+use vitistack_protocol::ids::{
+    Digest, Fence, Generation, HubEpoch, ObjectRef, OperationId, Revision, Sequence, Uid,
+};
+use vitistack_protocol::message::Extensions;
+use vitistack_protocol::message::body;
+use vitistack_protocol::message::intent::{
+    BmcTrust, HostIntent, HostTarget, Intent, SecretKey, SecretRow,
+};
+use vitistack_protocol::message::numbered::{BodyKind, BootMode, Inspection, IntentOutcome};
+
+use super::*;
+
+/// A store with its commit task; dropping it without [`Running::stop`] is a crash as far as the process can have one.
+struct Running {
+    store: Store,
+    task: JoinHandle<Result<(), Error>>,
+}
+
+impl Running {
+    fn start(dir: &Path) -> Self {
+        let opened = open(&settings(dir)).expect("opens");
+        assert!(opened.lost.is_none(), "{:?}", opened.lost);
+        Self::of(opened)
+    }
+
+    fn of(opened: Opened) -> Self {
+        let mut tasks = tokio::task::JoinSet::new();
+        let service = opened.service;
+        let (done, ended) = tokio::sync::oneshot::channel();
+        tasks.spawn(async move { drop(done.send(service.run().await)) });
+        tasks.detach_all();
+        let task = tokio::task::spawn_blocking(move || ended.blocking_recv().expect("ran"));
+        Self {
+            store: opened.store,
+            task,
+        }
+    }
+
+    async fn stop(self) {
+        drop(self.store);
+        self.task.await.unwrap().unwrap();
+    }
+}
+
+fn settings(dir: &Path) -> Settings {
+    Settings {
+        dir: dir.join("store"),
+        key_file: dir.join("seal.key"),
+        quota_bytes: 1024 * 1024,
+        ballast_bytes: 64 * 1024,
+    }
+}
+
+fn uid(number: u8) -> Uid {
+    Uid([number; 16])
+}
+
+fn fence(epoch: u64, revision: u64) -> Fence {
+    Fence {
+        epoch: HubEpoch(epoch),
+        revision: Revision(revision),
+    }
+}
+
+/// An intent for host `number` whose body grows with `ballast`.
+fn intent(number: u8, fence: Fence, ballast: usize, secrets: Vec<SecretKey>) -> Intent {
+    let object = ObjectRef {
+        uid: uid(number),
+        namespace: "edge".into(),
+        name: format!("host-{number}"),
+    };
+    let credentials = secrets.first().copied().unwrap_or(SecretKey {
+        uid: uid(0),
+        digest: Digest::default(),
+    });
+    let body = HostIntent {
+        target: HostTarget {
+            host: object.clone(),
+            bmc_address: "redfish+http://127.0.0.1:1/".into(),
+            credentials,
+            trust: BmcTrust {
+                ca_bundle: "x".repeat(ballast),
+                ..BmcTrust::default()
+            },
+            boot_mac: [2, 0, 0, 0, 0, number],
+            boot_mode: BootMode::ALL[0],
+            maintenance: false,
+        },
+        inspection: Inspection::ALL[0],
+        inspection_operation: OperationId([number; 16]),
+        claimed_by: None,
+        provisioned: None,
+        externally_provisioned: false,
+        extensions: Extensions::default(),
+    };
+    Intent {
+        fence,
+        object,
+        generation: Generation(1),
+        kind: BodyKind::Host,
+        body: body::encode(&body),
+        absent: false,
+        secrets,
+        extensions: Extensions::default(),
+    }
+}
+
+fn tombstone(number: u8, fence: Fence) -> Intent {
+    Intent {
+        absent: true,
+        ..intent(number, fence, 0, Vec::new())
+    }
+}
+
+fn facts(number: u8, fence: Fence, body: &[u8], gone: bool) -> Facts {
+    Facts {
+        object: intent(number, fence, 0, Vec::new()).object,
+        fence,
+        generation: Generation(1),
+        kind: BodyKind::Host,
+        body: body.to_vec(),
+        gone,
+    }
+}
+
+fn journal(note: &[u8]) -> Journal {
+    Journal {
+        operation: Some(OperationId([9; 16])),
+        attempt: 2,
+        marks: vec![Mark {
+            step: 3,
+            attempt: 2,
+            stage: Stage::AboutTo,
+            note: note.to_vec(),
+        }],
+    }
+}
+
+async fn take(store: &Store, intent: Intent) -> IntentOutcome {
+    store.take_intent(intent).await.unwrap().outcome
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let row = SecretRow::new(uid(77), b"hunter2".to_vec());
+    let key = row.key;
+    let running = Running::start(dir.path());
+    let store = running.store.clone();
+    store.take_secret(row).await.unwrap();
+    for (number, ballast) in [(1, 0), (2, 20_000)] {
+        let intent = intent(number, fence(4, 7), ballast, vec![key]);
+        assert_eq!(take(&store, intent).await, IntentOutcome::Stored);
+    }
+    store.write_journal(uid(2), journal(b"capability")).await.unwrap();
+    assert!(store.report(facts(2, fence(4, 7), b"one", false)).await.unwrap());
+    let before = store.position();
+    drop(store);
+    running.stop().await;
+
+    let running = Running::start(dir.path());
+    let store = &running.store;
+    assert_eq!(store.position(), before);
+    assert_eq!(before.epoch, HubEpoch(4));
+    assert_eq!(before.outbox, (Sequence(1), Sequence(1)));
+    assert_eq!(before.secrets, [key]);
+    let loaded = store.load(uid(2)).await.unwrap().unwrap();
+    assert_eq!(loaded.intent, intent(2, fence(4, 7), 20_000, vec![key]));
+    assert_eq!(loaded.journal, journal(b"capability"));
+    assert_eq!(*loaded.secrets.secret(&key).unwrap(), b"hunter2");
+    let reports = store.waiting_reports(Sequence(0), 10).await.unwrap();
+    assert_eq!(reports.len(), 1);
+    assert_eq!(reports[0].body, b"one");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn fences_hold_across_restarts() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path());
+    let newest = intent(1, fence(4, 7), 0, Vec::new());
+    assert_eq!(take(&running.store, newest.clone()).await, IntentOutcome::Stored);
+    running.stop().await;
+
+    let running = Running::start(dir.path());
+    let store = &running.store;
+    let cases = [
+        ("again", newest, IntentOutcome::AlreadyHeld),
+        ("past", intent(1, fence(4, 6), 0, vec![]), IntentOutcome::OlderRevision),
+        ("old hub", intent(1, fence(3, 9), 0, vec![]), IntentOutcome::OlderEpoch),
+        ("old hub, new object", intent(2, fence(3, 9), 0, vec![]), IntentOutcome::OlderEpoch),
+        ("other content", intent(1, fence(4, 7), 1, vec![]), IntentOutcome::ContentDiffers),
+    ];
+    for (name, intent, expected) in cases {
+        let taken = store.take_intent(intent).await.unwrap();
+        assert_eq!(taken.outcome, expected, "{name}");
+    }
+    let mut unreadable = intent(3, fence(4, 1), 0, vec![]);
+    unreadable.body.truncate(3);
+    assert_eq!(take(store, unreadable).await, IntentOutcome::NotUnderstood);
+    assert_eq!(store.position().held.len(), 1);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn the_outbox_holds_the_newest_report_of_each_object_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path());
+    let store = &running.store;
+    for number in [1, 2] {
+        take(store, intent(number, fence(1, 1), 0, vec![])).await;
+    }
+    let changed = store.outbox_changed();
+    for (number, body) in [(1, "a"), (2, "b"), (1, "c")] {
+        let facts = facts(number, fence(1, 1), body.as_bytes(), false);
+        assert!(store.report(facts).await.unwrap());
+    }
+    assert_eq!(*changed.borrow(), Sequence(3));
+    let unchanged = facts(1, fence(1, 1), b"c", false);
+    assert!(!store.report(unchanged).await.unwrap(), "nothing new");
+
+    let bodies = |reports: Vec<vitistack_protocol::message::report::Report>| -> Vec<(u64, Vec<u8>)> {
+        reports
+            .into_iter()
+            .map(|report| (report.sequence.0, report.body))
+            .collect()
+    };
+    let all = store.waiting_reports(Sequence(0), 10).await.unwrap();
+    assert_eq!(bodies(all), [(2, b"b".to_vec()), (3, b"c".to_vec())]);
+    let one = store.waiting_reports(Sequence(2), 10).await.unwrap();
+    assert_eq!(bodies(one), [(3, b"c".to_vec())]);
+
+    store.ack_reports(Sequence(2)).await.unwrap();
+    assert_eq!(store.position().outbox, (Sequence(3), Sequence(3)));
+    store.ack_reports(Sequence(99)).await.unwrap();
+    assert_eq!(store.position().outbox, (Sequence(0), Sequence(0)));
+
+    store.resend_reports(vec![uid(2), uid(9)]).await.unwrap();
+    let again = store.waiting_reports(Sequence(0), 10).await.unwrap();
+    assert_eq!(bodies(again), [(4, b"b".to_vec())], "a sequence is never used twice");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_carried_out_tombstone_leaves_its_fence_and_answers_a_forgetful_hub() {
+    let dir = tempfile::tempdir().unwrap();
+    let row = SecretRow::new(uid(77), b"hunter2".to_vec());
+    let key = row.key;
+    let running = Running::start(dir.path());
+    let store = &running.store;
+    store.take_secret(row).await.unwrap();
+    take(store, intent(1, fence(1, 1), 9_000, vec![key])).await;
+    store.write_journal(uid(1), journal(b"")).await.unwrap();
+    take(store, tombstone(1, fence(1, 2))).await;
+    assert_eq!(store.position().secrets, [], "nobody names it any more");
+    assert_eq!(store.live(), [(uid(1), BodyKind::Host)]);
+    store.report(facts(1, fence(1, 2), b"gone", true)).await.unwrap();
+    assert_eq!(store.live(), [], "nothing is left to do");
+    assert_eq!(store.position().held.len(), 1, "but the hub does not know yet");
+    store.ack_reports(Sequence(1)).await.unwrap();
+    assert_eq!(store.position().held, []);
+    running.stop().await;
+
+    let running = Running::start(dir.path());
+    let store = &running.store;
+    let past = intent(1, fence(1, 1), 9_000, vec![key]);
+    assert_eq!(take(store, past).await, IntentOutcome::OlderRevision);
+    let again = tombstone(1, fence(2, 3));
+    assert_eq!(take(store, again).await, IntentOutcome::AlreadyHeld);
+    let reports = store.waiting_reports(Sequence(0), 10).await.unwrap();
+    assert_eq!(reports.len(), 1);
+    assert!(reports[0].gone && reports[0].fence == fence(2, 3));
+    assert_eq!(store.live(), []);
+
+    let revived = intent(1, fence(2, 4), 0, vec![]);
+    assert_eq!(take(store, revived).await, IntentOutcome::Stored);
+    let loaded = store.load(uid(1)).await.unwrap().unwrap();
+    assert_eq!(loaded.journal, Journal::default());
+    let files = std::fs::read_dir(dir.path().join("store/files")).unwrap();
+    assert_eq!(files.count(), 0, "no file stays that no row names");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn secrets_rest_sealed() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path());
+    let row = SecretRow::new(uid(1), b"correct horse battery staple".to_vec());
+    running.store.take_secret(row).await.unwrap();
+    running.stop().await;
+    let mut seen = 0;
+    let mut dirs = vec![dir.path().join("store")];
+    while let Some(next) = dirs.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                dirs.push(path);
+                continue;
+            }
+            seen += 1;
+            let bytes = std::fs::read(&path).unwrap();
+            let found = bytes.windows(13).any(|window| window == b"correct horse");
+            assert!(!found, "{}", path.display());
+        }
+    }
+    assert!(seen > 2);
+}
+
+#[tokio::test]
+async fn a_full_store_refuses_intents_and_still_takes_facts() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path());
+    let store = &running.store;
+    take(store, intent(1, fence(1, 1), 0, vec![])).await;
+    for number in 2..12 {
+        take(store, intent(number, fence(1, 1), 100_000, vec![])).await;
+    }
+    let late = intent(99, fence(1, 1), 100_000, vec![]);
+    let taken = store.take_intent(late).await.unwrap();
+    assert_eq!(taken.outcome, IntentOutcome::StoreFull);
+    assert_eq!(taken.held.revision, Revision(0));
+    store.write_journal(uid(1), journal(&[7; 1000])).await.unwrap();
+    assert!(store.report(facts(1, fence(1, 1), b"still here", false)).await.unwrap());
+    assert_eq!(store.problem(), None);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_crash_between_file_and_row_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path());
+    take(&running.store, intent(1, fence(1, 1), 9_000, vec![])).await;
+    running.stop().await;
+    let files = dir.path().join("store/files");
+    std::fs::write(files.join(hex::encode([3; 32])), b"its row was never written").unwrap();
+    std::fs::write(files.join("half.new"), b"not even renamed").unwrap();
+    let running = Running::start(dir.path());
+    assert_eq!(std::fs::read_dir(&files).unwrap().count(), 1);
+    assert!(running.store.load(uid(1)).await.unwrap().is_some());
+    running.stop().await;
+}
+
+/// Damages the stopped store by `damage` and opens it again. Returns what it says.
+async fn after_damage(damage: impl FnOnce(&Path)) -> (Option<Error>, usize) {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path());
+    for number in 1..30 {
+        take(&running.store, intent(number, fence(1, 1), 3_000, vec![])).await;
+    }
+    take(&running.store, intent(30, fence(1, 1), 9_000, vec![])).await;
+    let id = running.store.position().store;
+    running.stop().await;
+    damage(&dir.path().join("store"));
+    let opened = open(&settings(dir.path())).unwrap();
+    let position = opened.store.position();
+    assert_eq!(opened.lost.is_none(), position.store == id);
+    assert_eq!(opened.lost.is_some(), dir.path().join("store.lost").exists());
+    (opened.lost, position.held.len())
+}
+
+#[tokio::test]
+async fn an_emptied_store_is_told_from_a_new_one() {
+    let (lost, held) = after_damage(|store| {
+        std::fs::remove_dir_all(store.join("db")).unwrap();
+    })
+    .await;
+    assert!(matches!(lost, Some(Error::Emptied { .. })), "{lost:?}");
+    assert_eq!(held, 0);
+}
+
+#[tokio::test]
+async fn a_changed_or_missing_file_is_noticed() {
+    let (lost, _) = after_damage(|store| {
+        let file = std::fs::read_dir(store.join("files")).unwrap().next().unwrap();
+        let path = file.unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[4_321] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+    })
+    .await;
+    assert!(matches!(lost, Some(Error::Damaged { .. })), "{lost:?}");
+}
+
+#[tokio::test]
+async fn flipped_and_cut_bytes_of_the_database_are_states_and_not_panics() {
+    for place in [10, 5_000, 40_000, 70_000] {
+        after_damage(|store| {
+            let path = store.join("db/db");
+            let mut bytes = std::fs::read(&path).unwrap();
+            let place = place % bytes.len();
+            bytes[place] ^= 0xff;
+            std::fs::write(&path, bytes).unwrap();
+        })
+        .await;
+    }
+    after_damage(|store| {
+        let log = std::fs::File::options().write(true).open(store.join("db/db")).unwrap();
+        log.set_len(30_000).unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_newer_format_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    Running::start(dir.path()).stop().await;
+    let marker = dir.path().join("store/marker.json");
+    let text = std::fs::read_to_string(&marker).unwrap();
+    std::fs::write(&marker, text.replace("\"format\":1", "\"format\":2")).unwrap();
+    let Err(error) = open(&settings(dir.path())) else {
+        unreachable!("a newer store was opened");
+    };
+    assert_eq!(error.class(), Class::Newer);
+    assert!(error.to_string().contains("format 2"), "{error}");
+    assert!(!dir.path().join("store.lost").exists());
+}
+
+#[tokio::test]
+async fn many_writers_share_few_commits() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path());
+    let mut writers = tokio::task::JoinSet::new();
+    for number in 0..200 {
+        let store = running.store.clone();
+        writers.spawn(async move { take(&store, intent(number, fence(1, 1), 0, vec![])).await });
+    }
+    let deadline = Duration::from_secs(60);
+    let outcomes = tokio::time::timeout(deadline, writers.join_all()).await.unwrap();
+    assert!(outcomes.iter().all(|outcome| *outcome == IntentOutcome::Stored));
+    assert_eq!(running.store.counts(), (200, 0));
+    running.stop().await;
+}
