@@ -219,10 +219,7 @@ pub fn log_filter() -> String {
 }
 
 fn host_name() -> String {
-    nix::unistd::gethostname()
-        .ok()
-        .and_then(|name| name.into_string().ok())
-        .unwrap_or_default()
+    sysinfo::System::host_name().unwrap_or_default()
 }
 
 fn resolve(file: File, host_name: &str) -> Result<Config, Error> {
@@ -244,9 +241,9 @@ fn resolve(file: File, host_name: &str) -> Result<Config, Error> {
             allowed: "must be an absolute path",
         });
     }
-    let port_is_good = hub
-        .rsplit_once(':')
-        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0));
+    let port_is_good = hub.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0)
+    });
     if !port_is_good {
         return Err(Error::Value {
             key: "hub",
@@ -263,9 +260,27 @@ fn resolve(file: File, host_name: &str) -> Result<Config, Error> {
         });
     }
     let quotas = [
-        ("store.quota_mib", store.quota_mib, 1, 4096, "must be 1 to 4096"),
-        ("store.ballast_mib", store.ballast_mib, 1, 1024, "must be 1 to 1024"),
-        ("images.quota_gib", images.quota_gib, 1, 65536, "must be 1 to 65536"),
+        (
+            "store.quota_mib",
+            store.quota_mib,
+            1,
+            4096,
+            "must be 1 to 4096",
+        ),
+        (
+            "store.ballast_mib",
+            store.ballast_mib,
+            1,
+            1024,
+            "must be 1 to 1024",
+        ),
+        (
+            "images.quota_gib",
+            images.quota_gib,
+            1,
+            65536,
+            "must be 1 to 65536",
+        ),
     ];
     for (key, value, least, most, allowed) in quotas {
         if !(least..=most).contains(&value) {

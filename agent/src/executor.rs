@@ -154,13 +154,7 @@ impl<M: Driver, H: Driver> Service<M, H> {
         Ok(())
     }
 
-    fn deliver(
-        &self,
-        workers: &mut Workers,
-        uid: Uid,
-        wake: Wake,
-        cancel: &CancellationToken,
-    ) {
+    fn deliver(&self, workers: &mut Workers, uid: Uid, wake: Wake, cancel: &CancellationToken) {
         if let Some(mailbox) = workers.mailboxes.get(&uid) {
             mailbox.put(wake);
         } else if let Some(kind) = self.store.live_kind(uid) {

@@ -38,8 +38,8 @@ use zeroize::Zeroizing;
 
 pub use commit::Service;
 pub use error::{Class, Error};
-pub use open::{Opened, Settings, open};
 pub use files::free_bytes;
+pub use open::{Opened, Settings, open};
 pub use record::Damage;
 pub use reports::Facts;
 
@@ -134,7 +134,11 @@ impl Store {
     /// When a row cannot be read.
     pub async fn load(&self, uid: Uid) -> Result<Option<Loaded>, Error> {
         self.read(move |shared| {
-            let over = shared.index().objects.get(&uid).is_none_or(index::Entry::is_over);
+            let over = shared
+                .index()
+                .objects
+                .get(&uid)
+                .is_none_or(index::Entry::is_over);
             if over {
                 return Ok(None);
             }
@@ -180,16 +184,16 @@ impl Store {
         operation: impl FnOnce(&mut Draft<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move |draft| match operation(draft)
-            .and_then(|value| draft.put_position().map(|()| value))
-        {
-            Ok(value) => Some(Box::new(move |outcome: Result<(), Error>| {
-                // A caller that went away has no use for the answer; what it asked for is done all the same.
-                drop(answer.send(outcome.map(|()| value)));
-            })),
-            Err(error) => {
-                drop(answer.send(Err(error)));
-                None
+        let job: Job = Box::new(move |draft| {
+            match operation(draft).and_then(|value| draft.put_position().map(|()| value)) {
+                Ok(value) => Some(Box::new(move |outcome: Result<(), Error>| {
+                    // A caller that went away has no use for the answer; what it asked for is done all the same.
+                    drop(answer.send(outcome.map(|()| value)));
+                })),
+                Err(error) => {
+                    drop(answer.send(Err(error)));
+                    None
+                }
             }
         });
         self.jobs.send(job).await.map_err(|_| Error::Closed)?;
@@ -283,10 +287,13 @@ impl Shared {
         let ballast = self.settings.ballast();
         let size = self.settings.ballast_bytes;
         if !ballast.exists()
-            && files::free_bytes(&self.settings.dir) > size.saturating_mul(4)
+            && free_bytes(&self.settings.dir) > size.saturating_mul(4)
             && let Err(error) = files::hold_ballast(&ballast, size)
         {
-            tracing::warn!(error = &error as &dyn std::error::Error, "no ballast could be taken");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "no ballast could be taken"
+            );
         }
     }
 }

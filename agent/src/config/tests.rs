@@ -46,14 +46,42 @@ fn a_boot_network_is_read_whole() {
 fn a_refusal_names_key_value_and_what_is_allowed() {
     let netboot = |lines: &str| format!("{SMALL}[netboot]\ninterface = \"br0\"\n{lines}");
     let cases: [(&str, String, &[&str]); 10] = [
-        ("unknown key", format!("{SMALL}metred = true"), &["metred", "metered"]),
-        ("unknown table", format!("{SMALL}[netbot]\n"), &["netbot", "netboot"]),
-        ("wrong type", format!("{SMALL}metered = \"yes\""), &["metered = \"yes\"", "boolean"]),
+        (
+            "unknown key",
+            format!("{SMALL}metred = true"),
+            &["metred", "metered"],
+        ),
+        (
+            "unknown table",
+            format!("{SMALL}[netbot]\n"),
+            &["netbot", "netboot"],
+        ),
+        (
+            "wrong type",
+            format!("{SMALL}metered = \"yes\""),
+            &["metered = \"yes\"", "boolean"],
+        ),
         ("missing", "hub = \"h:1\"".to_owned(), &["data_dir"]),
-        ("relative", "data_dir = \"x\"\nhub = \"h:1\"".to_owned(), &["data_dir = x", "absolute"]),
-        ("no port", "data_dir = \"/x\"\nhub = \"h\"".to_owned(), &["hub = h", "host:port"]),
-        ("mode", netboot("mode = \"ours\""), &["ours", "own", "proxy", "relay"]),
-        ("no range", netboot("mode = \"own\""), &["netboot.range", "own"]),
+        (
+            "relative",
+            "data_dir = \"x\"\nhub = \"h:1\"".to_owned(),
+            &["data_dir = x", "absolute"],
+        ),
+        (
+            "no port",
+            "data_dir = \"/x\"\nhub = \"h\"".to_owned(),
+            &["hub = h", "host:port"],
+        ),
+        (
+            "mode",
+            netboot("mode = \"ours\""),
+            &["ours", "own", "proxy", "relay"],
+        ),
+        (
+            "no range",
+            netboot("mode = \"own\""),
+            &["netboot.range", "own"],
+        ),
         (
             "range upside down",
             netboot("mode = \"own\"\nrange = [\"10.0.0.9\", \"10.0.0.1\"]"),
@@ -68,7 +96,10 @@ fn a_refusal_names_key_value_and_what_is_allowed() {
     for (name, text, words) in cases {
         let refusal = check(&text).expect_err(name);
         for word in words {
-            assert!(refusal.contains(word), "{name}: {word:?} is not in {refusal:?}");
+            assert!(
+                refusal.contains(word),
+                "{name}: {word:?} is not in {refusal:?}"
+            );
         }
     }
 }

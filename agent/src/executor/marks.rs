@@ -9,7 +9,11 @@ use vitistack_protocol::ids::OperationId;
 
 /// The journal before `step` is carried out; `None` if it stands so already, because the step was begun before a crash
 /// or a failure and is resumed.
-pub(crate) fn begun<S: Step>(journal: &Journal, step: &S, operation: OperationId) -> Option<Journal> {
+pub(crate) fn begun<S: Step>(
+    journal: &Journal,
+    step: &S,
+    operation: OperationId,
+) -> Option<Journal> {
     let mut next = if journal.operation == Some(operation) {
         journal.clone()
     } else {

@@ -12,9 +12,7 @@ use vitistack_protocol::ids::{
 };
 use vitistack_protocol::message::Extensions;
 use vitistack_protocol::message::body;
-use vitistack_protocol::message::intent::{
-    BmcTrust, HostIntent, HostTarget, Intent, SecretKey,
-};
+use vitistack_protocol::message::intent::{BmcTrust, HostIntent, HostTarget, Intent, SecretKey};
 use vitistack_protocol::message::numbered::{BootMode, Inspection, Reason};
 use vitistack_protocol::message::report::Cause;
 
@@ -92,12 +90,7 @@ impl Driver for Fake {
     type Step = FakeStep;
     type Error = FakeError;
 
-    async fn observe(
-        &self,
-        _: &Intent,
-        _: &Journal,
-        _: &dyn Secrets,
-    ) -> Result<Seen, FakeError> {
+    async fn observe(&self, _: &Intent, _: &Journal, _: &dyn Secrets) -> Result<Seen, FakeError> {
         self.world.observes.fetch_add(1, Ordering::SeqCst);
         Ok(Seen {
             created: self.world.created.load(Ordering::SeqCst) > 0,
@@ -113,11 +106,7 @@ impl Driver for Fake {
             Journal::default()
         };
         if intent.absent {
-            return if seen.created {
-                step(9)
-            } else {
-                Next::Done
-            };
+            return if seen.created { step(9) } else { Next::Done };
         }
         if !journal.done(CREATE) {
             return step(CREATE);
@@ -273,13 +262,22 @@ struct Agent {
 
 impl Agent {
     fn start(dir: &Path, world: &Arc<World>, fault: Fault) -> Self {
-        let opened = store::open(&Settings {
+        let settings = Settings {
             dir: dir.join("store"),
             key_file: dir.join("seal.key"),
             quota_bytes: 1 << 20,
             ballast_bytes: 4096,
-        })
-        .unwrap();
+        };
+        // A crash takes the file lock with it; an aborted task leaves it to a commit that is still under way.
+        let opened = (0..500)
+            .find_map(|_| match store::open(&settings) {
+                Ok(opened) => Some(opened),
+                Err(_) => {
+                    std::thread::sleep(Duration::from_millis(10));
+                    None
+                }
+            })
+            .expect("the store of the crashed agent opens");
         assert!(opened.lost.is_none());
         let (hung, hung_seen) = watch::channel(0);
         let driver = Arc::new(Fake {
@@ -363,7 +361,9 @@ impl Agent {
             }
         };
         let bound = Duration::from_secs(600);
-        tokio::time::timeout(bound, wait).await.unwrap_or_else(|_| panic!("never {wanted:?}"));
+        tokio::time::timeout(bound, wait)
+            .await
+            .unwrap_or_else(|_| panic!("never {wanted:?}"));
     }
 
     async fn phone_home(&self, operation: u8) -> bool {
@@ -407,7 +407,10 @@ async fn an_intent_is_carried_out_step_by_step_and_waits_for_its_guest() {
             (START, Stage::Done)
         ]
     );
-    assert!(!agent.phone_home(8).await, "another operation is not wanted");
+    assert!(
+        !agent.phone_home(8).await,
+        "another operation is not wanted"
+    );
     assert!(agent.phone_home(7).await);
     agent.reported("done attempt 1").await;
     assert!(agent.journal().await.done(SPOKEN));
@@ -430,7 +433,11 @@ async fn killed_at_any_point_it_makes_exactly_one() {
         agent.hung.changed().await.unwrap();
         let before = agent.journal().await;
         let last = before.marks.last().unwrap();
-        assert_eq!(last.stage, Stage::AboutTo, "{point:?}: marked before it acts");
+        assert_eq!(
+            last.stage,
+            Stage::AboutTo,
+            "{point:?}: marked before it acts"
+        );
         assert_eq!(last.note, b"decided");
         agent.crash().await;
 
@@ -525,7 +532,11 @@ async fn refused_credentials_are_not_tried_again_because_of_events() {
     assert_eq!(count(&world.creates_called), 1);
     agent.handle.secret_stored(OBJECT);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(count(&world.creates_called), 2, "a new secret is worth a try");
+    assert_eq!(
+        count(&world.creates_called),
+        2,
+        "a new secret is worth a try"
+    );
     agent.stop().await;
 }
 

@@ -194,7 +194,10 @@ impl<D: Driver> Worker<D> {
         {
             return self.store_failed(&error);
         }
-        let gone = match self.report(&intent, Some(&observed), Outcome::Planned(&next)).await {
+        let gone = match self
+            .report(&intent, Some(&observed), Outcome::Planned(&next))
+            .await
+        {
             Ok(gone) => gone,
             Err(error) => return self.store_failed(&error),
         };
@@ -237,7 +240,10 @@ impl<D: Driver> Worker<D> {
     ) -> End {
         let driver = Arc::clone(&self.driver);
         tracing::info!(step = step.name(), attempt = self.journal.attempt, "acting");
-        let note = match self.attend(intent, driver.act(intent, &step, secrets)).await {
+        let note = match self
+            .attend(intent, driver.act(intent, &step, secrets))
+            .await
+        {
             Attended::Finished(Ok(note)) => note,
             Attended::Finished(Err(error)) => {
                 return self.failed(intent, Some(observed), &error).await;

@@ -67,7 +67,11 @@ impl Draft<'_> {
     }
 
     /// Writes `value` under `key`.
-    pub(crate) fn put<T: serde::Serialize>(&mut self, key: Vec<u8>, value: &T) -> Result<(), Error> {
+    pub(crate) fn put<T: serde::Serialize>(
+        &mut self,
+        key: Vec<u8>,
+        value: &T,
+    ) -> Result<(), Error> {
         let record = record::encode(value).map_err(|_| Error::Encoding {
             what: "a row",
             operation: "encoded",
@@ -107,9 +111,7 @@ impl Draft<'_> {
         let pending = self.batch.iter().rev().find(|(written, _)| written == key);
         let record = match pending {
             Some((_, None)) => return Ok(None),
-            Some((_, Some(value))) => {
-                Some(super::engine::resolve(&self.shared.files, key, value)?)
-            }
+            Some((_, Some(value))) => Some(super::engine::resolve(&self.shared.files, key, value)?),
             None => self.shared.read_record(key)?,
         };
         record
@@ -177,7 +179,8 @@ impl Service {
             }
             let shared = Arc::clone(&self.shared);
             let index = std::mem::take(&mut self.index);
-            let done = tokio::task::spawn_blocking(move || write(&shared, index, batch, broken)).await;
+            let done =
+                tokio::task::spawn_blocking(move || write(&shared, index, batch, broken)).await;
             match done {
                 Ok((index, None)) => self.index = index,
                 Ok((index, Some(error))) if error.class() == Class::Corrupt => {
@@ -203,7 +206,12 @@ impl Service {
 }
 
 /// Writes one batch. Returns the index to go on with and the error that all of the batch shared.
-fn write(shared: &Shared, mut index: Index, jobs: Vec<Job>, reopen: bool) -> (Index, Option<Error>) {
+fn write(
+    shared: &Shared,
+    mut index: Index,
+    jobs: Vec<Job>,
+    reopen: bool,
+) -> (Index, Option<Error>) {
     if reopen {
         match reopen_database(shared) {
             Ok(fresh) => index = fresh,
@@ -305,7 +313,10 @@ fn in_batch(error: &Error) -> Error {
 
 /// Opens the database again after a failure and reads the index from what is there.
 fn reopen_database(shared: &Shared) -> Result<Index, Error> {
-    let mut place = shared.engine.write().unwrap_or_else(PoisonError::into_inner);
+    let mut place = shared
+        .engine
+        .write()
+        .unwrap_or_else(PoisonError::into_inner);
     // sled locks its file: the old one has to go before the new one can come.
     drop(place.take());
     let engine = Engine::open(&shared.settings.database())?;

@@ -77,18 +77,46 @@ mod tests {
         });
         let cases = [
             ("first", None, fence(2, 1), new, Verdict::Store),
-            ("first, old hub", None, fence(1, 9), new, Verdict::OlderEpoch),
+            (
+                "first, old hub",
+                None,
+                fence(1, 9),
+                new,
+                Verdict::OlderEpoch,
+            ),
             ("newer", known, fence(2, 6), new, Verdict::Store),
             ("again", known, fence(2, 5), old, Verdict::Duplicate),
             ("hub restarted", known, fence(3, 5), old, Verdict::Refence),
             ("past", known, fence(2, 4), old, Verdict::OlderRevision),
-            ("restored hub", known, fence(3, 4), new, Verdict::OlderRevision),
+            (
+                "restored hub",
+                known,
+                fence(3, 4),
+                new,
+                Verdict::OlderRevision,
+            ),
             ("other content", known, fence(2, 5), new, Verdict::Conflict),
-            ("other content, later hub", known, fence(3, 5), new, Verdict::Conflict),
-            ("old hub, high revision", known, fence(1, 9), new, Verdict::OlderEpoch),
+            (
+                "other content, later hub",
+                known,
+                fence(3, 5),
+                new,
+                Verdict::Conflict,
+            ),
+            (
+                "old hub, high revision",
+                known,
+                fence(1, 9),
+                new,
+                Verdict::OlderEpoch,
+            ),
         ];
         for (name, known, fence, content, expected) in cases {
-            assert_eq!(decide(HubEpoch(2), known, fence, content), expected, "{name}");
+            assert_eq!(
+                decide(HubEpoch(2), known, fence, content),
+                expected,
+                "{name}"
+            );
         }
     }
 }

@@ -61,7 +61,8 @@ impl Files {
 
     /// Removes every file that `named` does not hold, among them temporary ones of a crash.
     pub(crate) fn sweep(&self, named: impl Fn(Digest) -> bool) -> Result<(), Error> {
-        let entries = fs::read_dir(&self.dir).map_err(|source| file("listing", &self.dir, source))?;
+        let entries =
+            fs::read_dir(&self.dir).map_err(|source| file("listing", &self.dir, source))?;
         for entry in entries {
             let entry = entry.map_err(|source| file("listing", &self.dir, source))?;
             let name = entry.file_name();

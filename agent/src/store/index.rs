@@ -234,7 +234,11 @@ impl Index {
             .collect();
         let surplus = retired.len().saturating_sub(RETIRED_KEPT);
         retired.sort_unstable();
-        retired.into_iter().take(surplus).map(|(_, uid)| uid).collect()
+        retired
+            .into_iter()
+            .take(surplus)
+            .map(|(_, uid)| uid)
+            .collect()
     }
 }
 

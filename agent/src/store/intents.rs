@@ -2,7 +2,9 @@
 
 use vitistack_protocol::ids::{Digest, Fence, HubEpoch, Revision, Sequence, Uid};
 use vitistack_protocol::message::Extensions;
-use vitistack_protocol::message::intent::{HostIntent, Intent, MachineIntent, SecretKey, SecretRow};
+use vitistack_protocol::message::intent::{
+    HostIntent, Intent, MachineIntent, SecretKey, SecretRow,
+};
 use vitistack_protocol::message::numbered::{BodyKind, IntentOutcome};
 
 use super::commit::Draft;
@@ -249,11 +251,7 @@ pub(crate) fn forget(draft: &mut Draft<'_>, uid: Uid) {
 }
 
 /// Removes those secrets that no other object names.
-fn forget_secrets(
-    draft: &mut Draft<'_>,
-    candidates: &[SecretKey],
-    uid: Uid,
-) {
+fn forget_secrets(draft: &mut Draft<'_>, candidates: &[SecretKey], uid: Uid) {
     for key in draft.index.unnamed(candidates, uid) {
         draft.remove(rows::secret_key(&key));
         draft.change(Change::Secret(key, false));

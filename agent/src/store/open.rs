@@ -132,7 +132,10 @@ fn open_here(settings: Settings, replacement: bool) -> Result<(Store, Service), 
     if files::free_bytes(&settings.dir) > settings.ballast_bytes.saturating_mul(2)
         && let Err(error) = files::hold_ballast(&ballast, settings.ballast_bytes)
     {
-        tracing::warn!(error = &error as &dyn std::error::Error, "no ballast could be taken");
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "no ballast could be taken"
+        );
     }
     let (outbox, _) = watch::channel(index.position.last);
     let (sender, jobs) = mpsc::channel(QUEUE);

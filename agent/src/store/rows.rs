@@ -134,4 +134,3 @@ pub(crate) fn name_of(key: &[u8]) -> String {
         None => "(empty)".to_owned(),
     }
 }
-

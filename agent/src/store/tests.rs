@@ -160,8 +160,16 @@ async fn what_was_answered_is_there_after_a_restart() {
         let intent = intent(number, fence(4, 7), ballast, vec![key]);
         assert_eq!(take(&store, intent).await, IntentOutcome::Stored);
     }
-    store.write_journal(uid(2), journal(b"capability")).await.unwrap();
-    assert!(store.report(facts(2, fence(4, 7), b"one", false)).await.unwrap());
+    store
+        .write_journal(uid(2), journal(b"capability"))
+        .await
+        .unwrap();
+    assert!(
+        store
+            .report(facts(2, fence(4, 7), b"one", false))
+            .await
+            .unwrap()
+    );
     let before = store.position();
     drop(store);
     running.stop().await;
@@ -187,17 +195,36 @@ async fn fences_hold_across_restarts() {
     let dir = tempfile::tempdir().unwrap();
     let running = Running::start(dir.path());
     let newest = intent(1, fence(4, 7), 0, Vec::new());
-    assert_eq!(take(&running.store, newest.clone()).await, IntentOutcome::Stored);
+    assert_eq!(
+        take(&running.store, newest.clone()).await,
+        IntentOutcome::Stored
+    );
     running.stop().await;
 
     let running = Running::start(dir.path());
     let store = &running.store;
     let cases = [
         ("again", newest, IntentOutcome::AlreadyHeld),
-        ("past", intent(1, fence(4, 6), 0, vec![]), IntentOutcome::OlderRevision),
-        ("old hub", intent(1, fence(3, 9), 0, vec![]), IntentOutcome::OlderEpoch),
-        ("old hub, new object", intent(2, fence(3, 9), 0, vec![]), IntentOutcome::OlderEpoch),
-        ("other content", intent(1, fence(4, 7), 1, vec![]), IntentOutcome::ContentDiffers),
+        (
+            "past",
+            intent(1, fence(4, 6), 0, vec![]),
+            IntentOutcome::OlderRevision,
+        ),
+        (
+            "old hub",
+            intent(1, fence(3, 9), 0, vec![]),
+            IntentOutcome::OlderEpoch,
+        ),
+        (
+            "old hub, new object",
+            intent(2, fence(3, 9), 0, vec![]),
+            IntentOutcome::OlderEpoch,
+        ),
+        (
+            "other content",
+            intent(1, fence(4, 7), 1, vec![]),
+            IntentOutcome::ContentDiffers,
+        ),
     ];
     for (name, intent, expected) in cases {
         let taken = store.take_intent(intent).await.unwrap();
@@ -227,12 +254,13 @@ async fn the_outbox_holds_the_newest_report_of_each_object_in_order() {
     let unchanged = facts(1, fence(1, 1), b"c", false);
     assert!(!store.report(unchanged).await.unwrap(), "nothing new");
 
-    let bodies = |reports: Vec<vitistack_protocol::message::report::Report>| -> Vec<(u64, Vec<u8>)> {
-        reports
-            .into_iter()
-            .map(|report| (report.sequence.0, report.body))
-            .collect()
-    };
+    let bodies =
+        |reports: Vec<vitistack_protocol::message::report::Report>| -> Vec<(u64, Vec<u8>)> {
+            reports
+                .into_iter()
+                .map(|report| (report.sequence.0, report.body))
+                .collect()
+        };
     let all = store.waiting_reports(Sequence(0), 10).await.unwrap();
     assert_eq!(bodies(all), [(2, b"b".to_vec()), (3, b"c".to_vec())]);
     let one = store.waiting_reports(Sequence(2), 10).await.unwrap();
@@ -245,7 +273,11 @@ async fn the_outbox_holds_the_newest_report_of_each_object_in_order() {
 
     store.resend_reports(vec![uid(2), uid(9)]).await.unwrap();
     let again = store.waiting_reports(Sequence(0), 10).await.unwrap();
-    assert_eq!(bodies(again), [(4, b"b".to_vec())], "a sequence is never used twice");
+    assert_eq!(
+        bodies(again),
+        [(4, b"b".to_vec())],
+        "a sequence is never used twice"
+    );
     running.stop().await;
 }
 
@@ -262,9 +294,16 @@ async fn a_carried_out_tombstone_leaves_its_fence_and_answers_a_forgetful_hub() 
     take(store, tombstone(1, fence(1, 2))).await;
     assert_eq!(store.position().secrets, [], "nobody names it any more");
     assert_eq!(store.live(), [(uid(1), BodyKind::Host)]);
-    store.report(facts(1, fence(1, 2), b"gone", true)).await.unwrap();
+    store
+        .report(facts(1, fence(1, 2), b"gone", true))
+        .await
+        .unwrap();
     assert_eq!(store.live(), [], "nothing is left to do");
-    assert_eq!(store.position().held.len(), 1, "but the hub does not know yet");
+    assert_eq!(
+        store.position().held.len(),
+        1,
+        "but the hub does not know yet"
+    );
     store.ack_reports(Sequence(1)).await.unwrap();
     assert_eq!(store.position().held, []);
     running.stop().await;
@@ -327,8 +366,16 @@ async fn a_full_store_refuses_intents_and_still_takes_facts() {
     let taken = store.take_intent(late).await.unwrap();
     assert_eq!(taken.outcome, IntentOutcome::StoreFull);
     assert_eq!(taken.held.revision, Revision(0));
-    store.write_journal(uid(1), journal(&[7; 1000])).await.unwrap();
-    assert!(store.report(facts(1, fence(1, 1), b"still here", false)).await.unwrap());
+    store
+        .write_journal(uid(1), journal(&[7; 1000]))
+        .await
+        .unwrap();
+    assert!(
+        store
+            .report(facts(1, fence(1, 1), b"still here", false))
+            .await
+            .unwrap()
+    );
     assert_eq!(store.problem(), None);
     running.stop().await;
 }
@@ -340,7 +387,11 @@ async fn a_crash_between_file_and_row_leaves_nothing_behind() {
     take(&running.store, intent(1, fence(1, 1), 9_000, vec![])).await;
     running.stop().await;
     let files = dir.path().join("store/files");
-    std::fs::write(files.join(hex::encode([3; 32])), b"its row was never written").unwrap();
+    std::fs::write(
+        files.join(hex::encode([3; 32])),
+        b"its row was never written",
+    )
+    .unwrap();
     std::fs::write(files.join("half.new"), b"not even renamed").unwrap();
     let running = Running::start(dir.path());
     assert_eq!(std::fs::read_dir(&files).unwrap().count(), 1);
@@ -362,7 +413,10 @@ async fn after_damage(damage: impl FnOnce(&Path)) -> (Option<Error>, usize) {
     let opened = open(&settings(dir.path())).unwrap();
     let position = opened.store.position();
     assert_eq!(opened.lost.is_none(), position.store == id);
-    assert_eq!(opened.lost.is_some(), dir.path().join("store.lost").exists());
+    assert_eq!(
+        opened.lost.is_some(),
+        dir.path().join("store.lost").exists()
+    );
     (opened.lost, position.held.len())
 }
 
@@ -379,7 +433,10 @@ async fn an_emptied_store_is_told_from_a_new_one() {
 #[tokio::test]
 async fn a_changed_or_missing_file_is_noticed() {
     let (lost, _) = after_damage(|store| {
-        let file = std::fs::read_dir(store.join("files")).unwrap().next().unwrap();
+        let file = std::fs::read_dir(store.join("files"))
+            .unwrap()
+            .next()
+            .unwrap();
         let path = file.unwrap().path();
         let mut bytes = std::fs::read(&path).unwrap();
         bytes[4_321] ^= 1;
@@ -402,7 +459,10 @@ async fn flipped_and_cut_bytes_of_the_database_are_states_and_not_panics() {
         .await;
     }
     after_damage(|store| {
-        let log = std::fs::File::options().write(true).open(store.join("db/db")).unwrap();
+        let log = std::fs::File::options()
+            .write(true)
+            .open(store.join("db/db"))
+            .unwrap();
         log.set_len(30_000).unwrap();
     })
     .await;
@@ -433,8 +493,14 @@ async fn many_writers_share_few_commits() {
         writers.spawn(async move { take(&store, intent(number, fence(1, 1), 0, vec![])).await });
     }
     let deadline = Duration::from_secs(60);
-    let outcomes = tokio::time::timeout(deadline, writers.join_all()).await.unwrap();
-    assert!(outcomes.iter().all(|outcome| *outcome == IntentOutcome::Stored));
+    let outcomes = tokio::time::timeout(deadline, writers.join_all())
+        .await
+        .unwrap();
+    assert!(
+        outcomes
+            .iter()
+            .all(|outcome| *outcome == IntentOutcome::Stored)
+    );
     assert_eq!(running.store.counts(), (200, 0));
     running.stop().await;
 }
