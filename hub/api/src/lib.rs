@@ -13,4 +13,6 @@ pub mod machine;
 pub mod machine_provider;
 pub mod names;
 pub mod reference;
+pub mod refs;
 pub mod schema;
+pub mod validate;

@@ -14,6 +14,7 @@ use vitistack_api::kubernetes_provider::KubernetesProvider;
 use vitistack_api::machine::Machine;
 use vitistack_api::machine_provider::MachineProvider;
 use vitistack_api::schema::{check, default_into, prune, unknown_fields};
+use vitistack_api::validate;
 
 /// Every document below `tests/manifests`, with its file's name.
 fn manifests() -> Vec<(String, Value)> {
@@ -72,6 +73,8 @@ fn each_manifest_is_accepted_and_read_back_as_sent() {
         default_into(schema, &mut stored);
         assert_eq!(check(schema, &stored, None), [], "{place}");
         assert_eq!(stored, sent, "{place}");
+        let kind = sent["kind"].as_str().expect("a kind");
+        assert_eq!(validate::object(kind, &stored), [], "{place}");
     }
 }
 
