@@ -28,11 +28,22 @@ use std::time::Duration;
 
 use ring::signature::Ed25519KeyPair;
 
+mod advertise;
+mod dhcp;
+mod frame;
 pub mod handle;
+mod http;
+mod interface;
+mod lease_file;
+mod leases;
+pub mod service;
 pub mod slot;
+mod socket;
 mod table;
+mod tftp;
 
 pub use handle::{Handle, SlotTaken};
+pub use service::{Error, Tasks, start};
 pub use slot::{PhonedHome, Seen, Service, Slot};
 
 /// What the agent's file says of the boot network, and what the service needs from the agent.

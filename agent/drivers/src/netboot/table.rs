@@ -47,11 +47,9 @@ pub(crate) enum Use {
     PhoneHome,
 }
 
-/// A capability that holds, and the slot that it belongs to.
+/// A capability that holds.
 #[derive(Clone, Debug)]
 pub(crate) struct Grant {
-    /// What it is good for.
-    pub(crate) purpose: Use,
     /// The open slot.
     pub(crate) slot: Arc<Slot>,
 }
@@ -210,6 +208,8 @@ impl Table {
 
     /// We leased `address` to `mac`. Returns the object to wake if that is news.
     pub(crate) fn leased(&mut self, mac: Mac, address: Ipv4Addr) -> Option<Uid> {
+        // Whoever had it before let it run out.
+        self.leases.retain(|holder, held| *holder == mac || *held != address);
         (self.leases.insert(mac, address) != Some(address))
             .then(|| self.entries.get(&mac).map(|entry| entry.slot.object))
             .flatten()
@@ -248,13 +248,21 @@ impl Table {
         }
     }
 
-    /// What `capability` is good for when `address` uses it; `None` if it never was, has ended, or is another's.
+    /// The slot of `capability` when `address` uses it for `purpose`; `None` if it is not good for that.
     ///
     /// A URL of the boot is good for the leased address; where another server gives the addresses, for the first
     /// one that used it, since firmware, installer and guest may be given different ones. The guest's phone-home is
     /// good from anywhere: its user may have configured a static address.
-    pub(crate) fn grant(&mut self, capability: Capability, address: Ipv4Addr) -> Option<Grant> {
-        let (mac, purpose) = *self.grants.get(&capability)?;
+    pub(crate) fn grant(
+        &mut self,
+        capability: Capability,
+        purpose: Use,
+        address: Ipv4Addr,
+    ) -> Option<Grant> {
+        let (mac, granted) = *self.grants.get(&capability)?;
+        if granted != purpose {
+            return None;
+        }
         let leased = self.leases.get(&mac).copied();
         let entry = self.entries.get_mut(&mac)?;
         let holds = match (purpose, leased) {
@@ -263,7 +271,6 @@ impl Table {
             (_, None) => *entry.bound.entry(capability).or_insert(address) == address,
         };
         holds.then(|| Grant {
-            purpose,
             slot: Arc::clone(&entry.slot),
         })
     }

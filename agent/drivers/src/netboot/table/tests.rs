@@ -109,11 +109,8 @@ fn the_holder_replaces_its_own_slot_and_its_old_urls_end() {
     let mut table = Table::default();
     table.open(slot(MACHINE, installer(7))).unwrap();
     table.open(slot(MACHINE, guest())).unwrap();
-    assert!(table.grant(capability('2'), LEASED).is_none());
-    assert_eq!(
-        table.grant(capability('5'), LEASED).unwrap().purpose,
-        Use::PhoneHome
-    );
+    assert!(table.grant(capability('2'), Use::Plan, LEASED).is_none());
+    assert!(table.grant(capability('5'), Use::PhoneHome, LEASED).is_some());
 }
 
 #[test]
@@ -124,7 +121,7 @@ fn only_the_holder_closes() {
     assert!(table.slot(MAC).is_some());
     table.close(MAC, MACHINE);
     assert!(table.slot(MAC).is_none());
-    assert!(table.grant(capability('1'), LEASED).is_none());
+    assert!(table.grant(capability('1'), Use::Boot, LEASED).is_none());
 }
 
 #[test]
@@ -132,23 +129,26 @@ fn boot_urls_are_good_for_the_leased_address_only() {
     let mut table = Table::default();
     table.open(slot(MACHINE, installer(7))).unwrap();
     table.leased(MAC, LEASED);
-    for digit in ['1', '2', '3', '4'] {
-        assert!(table.grant(capability(digit), OTHER).is_none(), "{digit}");
-        assert!(table.grant(capability(digit), LEASED).is_some(), "{digit}");
+    let boot = [('1', Use::Boot), ('2', Use::Plan), ('3', Use::Report), ('4', Use::Image)];
+    for (digit, purpose) in boot {
+        let url = capability(digit);
+        assert!(table.grant(url, purpose, OTHER).is_none(), "{digit}");
+        assert!(table.grant(url, purpose, LEASED).is_some(), "{digit}");
+        assert!(table.grant(url, Use::PhoneHome, LEASED).is_none(), "{digit}");
     }
-    assert!(table.grant(capability('5'), OTHER).is_some(), "guest");
-    assert!(table.grant(capability('6'), LEASED).is_none(), "unknown");
+    assert!(table.grant(capability('5'), Use::PhoneHome, OTHER).is_some());
+    assert!(table.grant(capability('6'), Use::Boot, LEASED).is_none());
 }
 
 #[test]
 fn without_our_lease_each_url_is_bound_to_its_first_user() {
     let mut table = Table::default();
     table.open(slot(MACHINE, installer(7))).unwrap();
-    assert!(table.grant(capability('1'), LEASED).is_some());
-    assert!(table.grant(capability('1'), OTHER).is_none());
-    assert!(table.grant(capability('2'), OTHER).is_some());
+    assert!(table.grant(capability('1'), Use::Boot, LEASED).is_some());
+    assert!(table.grant(capability('1'), Use::Boot, OTHER).is_none());
+    assert!(table.grant(capability('2'), Use::Plan, OTHER).is_some());
     table.open(slot(MACHINE, installer(7))).unwrap();
-    assert!(table.grant(capability('1'), OTHER).is_none(), "reopened");
+    assert!(table.grant(capability('1'), Use::Boot, OTHER).is_none(), "reopened");
 }
 
 #[test]

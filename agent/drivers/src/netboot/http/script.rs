@@ -1,0 +1,43 @@
+//! What iPXE is told. Pure.
+
+use std::net::SocketAddrV4;
+
+use crate::netboot::slot::{InstallerBoot, Purpose, Slot};
+
+#[cfg(test)]
+mod tests;
+
+/// For the kernel: console on the screen and, last and thus the one that PID 1 writes to, on the serial line that a BMC
+/// forwards. Nothing secret ever stands here: every process of the server can read it.
+const COMMAND_LINE: &str = "console=tty0 console=ttyS0,115200n8";
+
+/// The script for the server of `slot`, from the HTTP service at `server`.
+pub(crate) fn render(slot: &Slot, server: SocketAddrV4) -> String {
+    match &slot.purpose {
+        Purpose::Local { phone_home: _ } => local(),
+        Purpose::Installer(boot) => installer(boot, server),
+    }
+}
+
+/// The first disk. UEFI: give up with an error, so that the firmware goes on to its next boot entry; a success would
+/// end in its set-up screen.
+fn local() -> String {
+    "#!ipxe\n\
+     iseq ${platform} pcbios && sanboot --no-describe --drive 0x80 ||\n\
+     exit 1\n"
+        .to_owned()
+}
+
+/// The archive with the boot file comes before the initramfs: its size is a multiple of what Linux wants the next one
+/// to begin at, and the size of a compressed initramfs need not be. UEFI kernels are told the names on the command
+/// line; BIOS ones find the files joined.
+fn installer(boot: &InstallerBoot, server: SocketAddrV4) -> String {
+    let capability = boot.urls.boot.to_segment();
+    format!(
+        "#!ipxe\n\
+         kernel http://{server}/assets/vmlinuz {COMMAND_LINE} initrd=boot initrd=initramfs\n\
+         initrd --name boot http://{server}/c/{capability}/initrd\n\
+         initrd --name initramfs http://{server}/assets/initramfs\n\
+         boot\n"
+    )
+}
