@@ -6,6 +6,7 @@
 //!
 //! One task. `packet` is pure.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::{Duration, Instant};
 
@@ -42,7 +43,7 @@ impl Advertiser {
     }
 
     /// Answers until the socket breaks.
-    pub(crate) async fn run(self) -> Result<(), Error> {
+    pub(crate) async fn run(self) -> Result<Infallible, Error> {
         let mut routed_until: Option<Instant> = None;
         let mut buffer = [0; 2048];
         // As any host does when it comes up: whoever routes here says so now, before a server boots.
@@ -86,7 +87,8 @@ impl Advertiser {
     async fn send(&self, bytes: &[u8], to: Ipv6Addr) {
         let to = SocketAddrV6::new(to, 0, 0, self.interface.index);
         // Waiting for a neighbour that went away must not hold up the others.
-        let sent = tokio::time::timeout(Duration::from_secs(1), self.socket.send_to(bytes, to)).await;
+        let sent =
+            tokio::time::timeout(Duration::from_secs(1), self.socket.send_to(bytes, to)).await;
         if let Ok(Err(error)) = sent {
             let to = IpAddr::V6(*to.ip());
             debug!(error = &error as &dyn std::error::Error, %to, "neighbour discovery packet not sent");

@@ -108,7 +108,7 @@ impl Server {
     }
 
     /// Accepts until the listener breaks. Open connections end with this future.
-    pub(crate) async fn run(self) -> Result<(), Error> {
+    pub(crate) async fn run(self) -> Result<Infallible, Error> {
         let permits = Arc::new(Semaphore::new(CONNECTIONS));
         let mut connections = JoinSet::new();
         loop {
@@ -127,7 +127,10 @@ impl Server {
                 }
                 // Out of descriptors, or the client was gone before we looked: neither ends the service.
                 Err(error) => {
-                    debug!(error = &error as &dyn std::error::Error, "connection not accepted");
+                    debug!(
+                        error = &error as &dyn std::error::Error,
+                        "connection not accepted"
+                    );
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
@@ -153,7 +156,12 @@ async fn serve(stream: TcpStream, peer: SocketAddr, router: Router) {
         async move {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
-            Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {}))
+            Ok::<_, Infallible>(
+                router
+                    .oneshot(request)
+                    .await
+                    .unwrap_or_else(|never| match never {}),
+            )
         }
     });
     let served = http1::Builder::new()

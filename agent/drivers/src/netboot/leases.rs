@@ -160,10 +160,14 @@ impl Leases {
     fn is_free(&self, mac: Mac, address: Ipv4Addr, now: Instant) -> bool {
         self.range.contains(&address.to_bits())
             && address != self.own
-            && self.declined.get(&address).is_none_or(|until| *until <= now)
-            && !self.held.iter().any(|(holder, held)| {
-                *holder != mac && held.address == address && held.until > now
-            })
+            && self
+                .declined
+                .get(&address)
+                .is_none_or(|until| *until <= now)
+            && !self
+                .held
+                .iter()
+                .any(|(holder, held)| *holder != mac && held.address == address && held.until > now)
     }
 
     /// The first address from the MAC's own place on that nobody ever had; else the first whose lease ran out.

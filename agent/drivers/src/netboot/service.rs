@@ -95,9 +95,6 @@ pub enum Error {
         /// Its name.
         interface: String,
     },
-    /// A task panicked.
-    #[error("a task of the boot network ended")]
-    Task(#[source] tokio::task::JoinError),
 }
 
 impl Error {
@@ -111,8 +108,7 @@ impl Error {
             | Self::Open { .. }
             | Self::Receive { .. }
             | Self::LeaseFile { .. }
-            | Self::InterfaceChanged { .. }
-            | Self::Task(_) => Class::Retry,
+            | Self::InterfaceChanged { .. } => Class::Retry,
         }
     }
 }
@@ -238,12 +234,8 @@ impl Tasks {
             config.assets.clone(),
         )?;
         let (mode, probe) = self.mode(&interface)?;
-        let dhcp = serve::Server::bind(
-            self.handle.clone(),
-            interface.clone(),
-            http.address(),
-            mode,
-        )?;
+        let dhcp =
+            serve::Server::bind(self.handle.clone(), interface.clone(), http.address(), mode)?;
         let advertiser = self.advertiser(&interface);
         self.announce(http.address(), probe.is_some());
         Ok(Up {
@@ -296,7 +288,10 @@ impl Tasks {
             (RouterAdvertisements::Auto, Mode::Own { .. } | Mode::Proxy) => {
                 Advertiser::bind(self.handle.clone(), interface.clone())
                     .inspect_err(|error| {
-                        warn!(error = chain(error), "no router advertisements: iPXE will wait for one");
+                        warn!(
+                            error = chain(error),
+                            "no router advertisements: iPXE will wait for one"
+                        );
                     })
                     .ok()
             }
@@ -338,7 +333,15 @@ impl Tasks {
         // Cancel-safe: the set keeps its tasks, the others only wait. Dropping the set ends the parts.
         tokio::select! {
             () = self.cancel.cancelled() => None,
-            Some(ended) = parts.join_next() => ended.unwrap_or_else(|error| Err(Error::Task(error))).err(),
+            Some(ended) = parts.join_next() => match ended {
+                Ok(Ok(never)) => match never {},
+                Ok(Err(error)) => Some(error),
+                // A panic is a bug: it goes on to whoever owns this future, and ends the process.
+                Err(error) => match error.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    Err(_) => None,
+                },
+            },
             error = changed(interface) => Some(error),
         }
     }

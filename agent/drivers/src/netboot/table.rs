@@ -209,7 +209,8 @@ impl Table {
     /// We leased `address` to `mac`. Returns the object to wake if that is news.
     pub(crate) fn leased(&mut self, mac: Mac, address: Ipv4Addr) -> Option<Uid> {
         // Whoever had it before let it run out.
-        self.leases.retain(|holder, held| *holder == mac || *held != address);
+        self.leases
+            .retain(|holder, held| *holder == mac || *held != address);
         (self.leases.insert(mac, address) != Some(address))
             .then(|| self.entries.get(&mac).map(|entry| entry.slot.object))
             .flatten()

@@ -3,6 +3,7 @@
 //! - `packet`, `transfer`: pure.
 //! - this file: one task that listens, one task a transfer, all owned by [`Server::run`].
 
+use std::convert::Infallible;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -57,7 +58,7 @@ impl Server {
     }
 
     /// Serves until the socket breaks.
-    pub(crate) async fn run(self) -> Result<(), Error> {
+    pub(crate) async fn run(self) -> Result<Infallible, Error> {
         let mut transfers = JoinSet::new();
         let mut buffer = [0; 2048];
         loop {
@@ -93,7 +94,10 @@ impl Server {
             let socket = match socket::udp(&self.interface, self.interface.address, 0) {
                 Ok(socket) => socket,
                 Err(error) => {
-                    debug!(error = &error as &dyn std::error::Error, "tftp transfer not begun");
+                    debug!(
+                        error = &error as &dyn std::error::Error,
+                        "tftp transfer not begun"
+                    );
                     continue;
                 }
             };

@@ -15,6 +15,9 @@ use crate::netboot::slot::{Mac, Purpose, Slot};
 #[cfg(test)]
 mod tests;
 
+/// The file that is not there. Its name is what an operator reads on the server's screen.
+const NO_FILE: &str = "nothing-to-boot-here-use-the-disk.efi";
+
 /// What the answers say of this service.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Site {
@@ -114,13 +117,7 @@ pub(crate) fn decide(
 }
 
 /// The own mode: addresses, and with them what to boot.
-fn own(
-    request: &Request,
-    slot: &Slot,
-    leases: &mut Leases,
-    site: Site,
-    now: Instant,
-) -> Decision {
+fn own(request: &Request, slot: &Slot, leases: &mut Leases, site: Site, now: Instant) -> Decision {
     match request.kind {
         MessageType::Discover => {
             let address = leases.offer(request.mac, request.wanted(), now);
@@ -214,7 +211,14 @@ fn own_request(
         Leased::Refused => return SILENCE,
     };
     Decision {
-        reply: Some(grant(request, slot, site, leases, MessageType::Ack, address)),
+        reply: Some(grant(
+            request,
+            slot,
+            site,
+            leases,
+            MessageType::Ack,
+            address,
+        )),
         effect: Some(Effect::Leased { address, new }),
     }
 }
@@ -307,26 +311,30 @@ fn boot_requested(client: Client) -> Option<Effect> {
     }
 }
 
-/// What `client` boots. Firmware of a server that is to boot its disk is told nothing and falls through; iPXE there
-/// has taken over from the firmware already, and its script hands back.
+/// What `client` boots.
+///
+/// On a server that is to boot its disk, iPXE has taken over from the firmware already, and its script hands back. BIOS
+/// is told nothing and goes on at once. UEFI would ask again for a minute, then for HTTP boot again, before it goes on
+/// to the disk; told a file that there is not, it goes on within seconds.
 fn boot(client: Client, slot: &Slot, site: Site) -> Option<Boot> {
-    let script = || {
-        let octets = slot.mac.to_string().replace(':', "-");
-        Boot::Script(format!("http://{}/boot.ipxe?mac={octets}", site.http))
-    };
+    let http = |path: &str| format!("http://{}/{path}", site.http);
     match (client, &slot.purpose) {
         (Client::System, _) => None,
-        (Client::Ipxe, Purpose::Installer(_) | Purpose::Local { .. }) => Some(script()),
-        (Client::Pxe(_) | Client::Http(_), Purpose::Local { .. }) => None,
+        (Client::Ipxe, Purpose::Installer(_) | Purpose::Local { .. }) => {
+            let octets = slot.mac.to_string().replace(':', "-");
+            Some(Boot::Script(http(&format!("boot.ipxe?mac={octets}"))))
+        }
+        (Client::Pxe(Platform::Bios), Purpose::Local { .. }) => None,
+        (Client::Pxe(Platform::Uefi), Purpose::Local { .. }) => Some(Boot::Tftp(NO_FILE)),
+        (Client::Http(Platform::Uefi), Purpose::Local { .. }) => Some(Boot::Http(http(NO_FILE))),
         (Client::Pxe(Platform::Bios), Purpose::Installer(_)) => Some(Boot::Tftp("undionly.kpxe")),
         (Client::Pxe(Platform::Uefi), Purpose::Installer(_)) => Some(Boot::Tftp("snponly.efi")),
-        (Client::Http(Platform::Uefi), Purpose::Installer(_)) => Some(Boot::Http(format!(
-            "http://{}/assets/snponly.efi",
-            site.http
-        ))),
+        (Client::Http(Platform::Uefi), Purpose::Installer(_)) => {
+            Some(Boot::Http(http("assets/snponly.efi")))
+        }
         (
             Client::Pxe(Platform::Other) | Client::Http(Platform::Bios | Platform::Other),
-            Purpose::Installer(_),
+            Purpose::Installer(_) | Purpose::Local { .. },
         ) => None,
     }
 }

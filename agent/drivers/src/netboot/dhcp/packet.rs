@@ -6,15 +6,14 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use dhcproto::v4::{
-    Architecture, DhcpOption, Flags, HType, Message, MessageType, Opcode, OptionCode,
-    UnknownOption,
+    Architecture, DhcpOption, Flags, HType, Message, MessageType, Opcode, OptionCode, UnknownOption,
 };
 use dhcproto::{Decodable as _, Decoder, Encodable as _};
 
 use crate::netboot::slot::Mac;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Fixed fields before the magic.
 const HEADER: usize = 236;
@@ -151,7 +150,7 @@ pub(crate) fn probe(mac: Mac, transaction: u32) -> Option<Vec<u8>> {
     message
         .opts_mut()
         .insert(DhcpOption::MessageType(MessageType::Discover));
-    encode(message, transaction)
+    encode(message, transaction, None)
 }
 
 impl Request {
@@ -212,13 +211,6 @@ impl Request {
                 opts.insert(option.clone());
             }
         }
-        if let Some(information) = &self.relay_information {
-            // RFC 3046 section 2.2: the relay wants it back as it was.
-            opts.insert(DhcpOption::Unknown(UnknownOption::new(
-                OptionCode::RelayAgentInformation,
-                information.clone(),
-            )));
-        }
         if self.client == Client::Ipxe {
             opts.insert(DhcpOption::Unknown(UnknownOption::new(
                 OptionCode::from(IPXE),
@@ -236,7 +228,7 @@ impl Request {
         if let Some(boot) = &answer.boot {
             self.add_boot(&mut message, answer, boot)?;
         }
-        encode(message, request.xid())
+        encode(message, request.xid(), self.relay_information.as_deref())
     }
 
     fn add_boot(&self, message: &mut Message, answer: &Answer, boot: &Boot) -> Option<()> {
@@ -320,9 +312,20 @@ fn read(bytes: &[u8]) -> Option<(Message, Option<Vec<u8>>)> {
     Some((message, relay_information))
 }
 
-fn encode(mut message: Message, transaction: u32) -> Option<Vec<u8>> {
+/// `relay_information` goes last and as it came (RFC 3046 section 2.2).
+fn encode(
+    mut message: Message,
+    transaction: u32,
+    relay_information: Option<&[u8]>,
+) -> Option<Vec<u8>> {
     message.set_xid(transaction);
     let mut bytes = message.to_vec().ok()?;
+    if let Some(information) = relay_information {
+        let end = bytes.pop()?;
+        bytes.extend([82, u8::try_from(information.len()).ok()?]);
+        bytes.extend(information);
+        bytes.push(end);
+    }
     if bytes.len() < SHORTEST {
         bytes.resize(SHORTEST, 0);
     }

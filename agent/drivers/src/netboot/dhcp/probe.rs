@@ -3,6 +3,7 @@
 //! One task: it sends a question when [`Watch`] says so, listens to offers on the client port all the time, and keeps
 //! the verdict in a `watch` channel that the server reads, and the handle's service state.
 
+use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Instant;
 
@@ -56,7 +57,7 @@ impl Probe {
         Ok((probe, reader))
     }
 
-    pub(crate) async fn run(mut self) -> Result<(), Error> {
+    pub(crate) async fn run(mut self) -> Result<Infallible, Error> {
         let mut state = Watch::new(Instant::now());
         let mut buffer = [0; 2048];
         loop {
@@ -90,7 +91,10 @@ impl Probe {
         if let Some(bytes) = packet::probe(self.interface.mac, transaction) {
             let to = SocketAddrV4::new(Ipv4Addr::BROADCAST, SERVER_PORT);
             if let Err(error) = self.socket.send_to(&bytes, to).await {
-                warn!(error = &error as &dyn std::error::Error, "dhcp probe not sent");
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "dhcp probe not sent"
+                );
             }
         }
     }
@@ -112,7 +116,8 @@ impl Probe {
             }
             Verdict::Foreign(server) => {
                 warn!(%server, "another dhcp server answers on the boot network: silent until it is gone");
-                self.handle.set_service(Service::ForeignDhcpServer { server });
+                self.handle
+                    .set_service(Service::ForeignDhcpServer { server });
             }
         }
     }

@@ -3,6 +3,7 @@
 //! One task. It owns the leases and their file; it tells the table who leases what, and the driver who asked to boot.
 //! Packets are handled one after the other: a booting server sends a handful.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -21,8 +22,8 @@ use super::{CLIENT_PORT, PXE_PORT, SERVER_PORT};
 use crate::netboot::frame::{self, End};
 use crate::netboot::handle::Handle;
 use crate::netboot::interface::Interface;
-use crate::netboot::leases::Leases;
 use crate::netboot::lease_file;
+use crate::netboot::leases::Leases;
 use crate::netboot::service::Error;
 use crate::netboot::socket;
 
@@ -68,11 +69,9 @@ impl Server {
         let server = socket::udp(&interface, Ipv4Addr::UNSPECIFIED, SERVER_PORT)?;
         let pxe = match &mode {
             Mode::Own { .. } => None,
-            Mode::Proxy | Mode::Relay => Some(socket::udp(
-                &interface,
-                Ipv4Addr::UNSPECIFIED,
-                PXE_PORT,
-            )?),
+            Mode::Proxy | Mode::Relay => {
+                Some(socket::udp(&interface, Ipv4Addr::UNSPECIFIED, PXE_PORT)?)
+            }
         };
         let link = nix::sys::socket::socket(
             AddressFamily::Packet,
@@ -101,7 +100,7 @@ impl Server {
     }
 
     /// Serves until a socket breaks.
-    pub(crate) async fn run(mut self) -> Result<(), Error> {
+    pub(crate) async fn run(mut self) -> Result<Infallible, Error> {
         let mut at_server = [0; LONGEST];
         let mut at_pxe = [0; LONGEST];
         loop {
@@ -137,8 +136,7 @@ impl Server {
             Mode::Relay => Policy::Relay,
         };
         let now = Instant::now();
-        let Decision { reply, effect } =
-            decide(request, port, Some(&slot), policy, self.site, now);
+        let Decision { reply, effect } = decide(request, port, Some(&slot), policy, self.site, now);
         if let Some(effect) = effect {
             self.apply(request, effect, now).await?;
         }
@@ -180,7 +178,7 @@ impl Server {
             Effect::ForeignChosen => {
                 if let Mode::Own { suspect, .. } = &self.mode {
                     // Full means that the probe has been told already.
-                    drop(suspect.try_send(()));
+                    suspect.try_send(()).ok();
                 }
             }
         }
@@ -220,7 +218,11 @@ impl Server {
             To::Link { mac, address } => self.send_frame(mac, address, bytes),
         };
         if let Err(error) = sent {
-            debug!(error = &error as &dyn std::error::Error, ?to, "dhcp answer not sent");
+            debug!(
+                error = &error as &dyn std::error::Error,
+                ?to,
+                "dhcp answer not sent"
+            );
         }
     }
 

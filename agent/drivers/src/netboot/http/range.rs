@@ -40,7 +40,11 @@ pub(crate) fn parse(value: &str, length: u64) -> Part {
             },
         },
         (first, last) => {
-            let last = if last.is_empty() { Some(u64::MAX) } else { number(last) };
+            let last = if last.is_empty() {
+                Some(u64::MAX)
+            } else {
+                number(last)
+            };
             match (number(first), last) {
                 (Some(first), Some(last)) if first > last => Part::Whole,
                 (Some(first), Some(_)) if first >= length => Part::Unsatisfiable,

@@ -86,9 +86,7 @@ async fn boot_script(
     Query(query): Query<ScriptQuery>,
 ) -> Response {
     let found = match (query.mac.parse::<Mac>(), ipv4(peer)) {
-        (Ok(mac), Some(address)) => context
-            .handle
-            .with(|table| table.script_slot(mac, address)),
+        (Ok(mac), Some(address)) => context.handle.with(|table| table.script_slot(mac, address)),
         (Err(_), _) | (_, None) => None,
     };
     let Some(slot) = found else {
@@ -279,7 +277,7 @@ fn ipv4(peer: SocketAddr) -> Option<Ipv4Addr> {
     }
 }
 
-fn unexpected(error: &dyn std::error::Error) -> Response {
+fn unexpected(error: &(dyn std::error::Error + 'static)) -> Response {
     warn!(error, "a boot document cannot be written");
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }

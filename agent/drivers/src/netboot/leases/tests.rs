@@ -73,7 +73,11 @@ fn a_declined_address_is_left_alone_for_an_hour() {
     let mut leases = leases(10, 10, now);
     assert_eq!(leases.offer(mac(1), None, now), Some(address(10)));
     leases.decline(mac(2), address(10), now);
-    assert_eq!(leases.offer(mac(1), None, now), Some(address(10)), "not its holder");
+    assert_eq!(
+        leases.offer(mac(1), None, now),
+        Some(address(10)),
+        "not its holder"
+    );
     leases.decline(mac(1), address(10), now);
     assert_eq!(leases.offer(mac(1), None, now), None);
     let later = now + Duration::from_secs(3600);

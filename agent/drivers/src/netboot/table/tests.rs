@@ -110,7 +110,11 @@ fn the_holder_replaces_its_own_slot_and_its_old_urls_end() {
     table.open(slot(MACHINE, installer(7))).unwrap();
     table.open(slot(MACHINE, guest())).unwrap();
     assert!(table.grant(capability('2'), Use::Plan, LEASED).is_none());
-    assert!(table.grant(capability('5'), Use::PhoneHome, LEASED).is_some());
+    assert!(
+        table
+            .grant(capability('5'), Use::PhoneHome, LEASED)
+            .is_some()
+    );
 }
 
 #[test]
@@ -129,14 +133,26 @@ fn boot_urls_are_good_for_the_leased_address_only() {
     let mut table = Table::default();
     table.open(slot(MACHINE, installer(7))).unwrap();
     table.leased(MAC, LEASED);
-    let boot = [('1', Use::Boot), ('2', Use::Plan), ('3', Use::Report), ('4', Use::Image)];
+    let boot = [
+        ('1', Use::Boot),
+        ('2', Use::Plan),
+        ('3', Use::Report),
+        ('4', Use::Image),
+    ];
     for (digit, purpose) in boot {
         let url = capability(digit);
         assert!(table.grant(url, purpose, OTHER).is_none(), "{digit}");
         assert!(table.grant(url, purpose, LEASED).is_some(), "{digit}");
-        assert!(table.grant(url, Use::PhoneHome, LEASED).is_none(), "{digit}");
+        assert!(
+            table.grant(url, Use::PhoneHome, LEASED).is_none(),
+            "{digit}"
+        );
     }
-    assert!(table.grant(capability('5'), Use::PhoneHome, OTHER).is_some());
+    assert!(
+        table
+            .grant(capability('5'), Use::PhoneHome, OTHER)
+            .is_some()
+    );
     assert!(table.grant(capability('6'), Use::Boot, LEASED).is_none());
 }
 
@@ -148,7 +164,10 @@ fn without_our_lease_each_url_is_bound_to_its_first_user() {
     assert!(table.grant(capability('1'), Use::Boot, OTHER).is_none());
     assert!(table.grant(capability('2'), Use::Plan, OTHER).is_some());
     table.open(slot(MACHINE, installer(7))).unwrap();
-    assert!(table.grant(capability('1'), Use::Boot, OTHER).is_none(), "reopened");
+    assert!(
+        table.grant(capability('1'), Use::Boot, OTHER).is_none(),
+        "reopened"
+    );
 }
 
 #[test]

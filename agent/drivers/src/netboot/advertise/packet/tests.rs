@@ -17,15 +17,27 @@ fn our_advertisement_is_sixteen_bytes_that_promise_nothing() {
 fn what_is_read_of_others() {
     let solicits = |source| Some(Message::Solicitation { source });
     let table: &[(&str, &str, Option<Message>)] = &[
-        ("with its address", "85000000000000000101525400990001", solicits(Some(MAC))),
+        (
+            "with its address",
+            "85000000000000000101525400990001",
+            solicits(Some(MAC)),
+        ),
         (
             "its address after another option",
             "85000000000000000e010000000000000101525400990001",
             solicits(Some(MAC)),
         ),
         ("without options", "8500000000000000", solicits(None)),
-        ("an option of no length", "85000000000000000100525400990001", solicits(None)),
-        ("an option that is cut", "850000000000000001015254", solicits(None)),
+        (
+            "an option of no length",
+            "85000000000000000100525400990001",
+            solicits(None),
+        ),
+        (
+            "an option that is cut",
+            "850000000000000001015254",
+            solicits(None),
+        ),
         (
             "a router",
             "86000000400007080000000000000000",

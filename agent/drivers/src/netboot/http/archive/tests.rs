@@ -24,7 +24,11 @@ fn an_archive_byte_by_byte() {
 #[test]
 fn cpio_unpacks_it_where_there_is_one() {
     let directory = tempfile::tempdir().unwrap();
-    std::fs::write(directory.path().join("archive"), render("a/b.json", b"content")).unwrap();
+    std::fs::write(
+        directory.path().join("archive"),
+        render("a/b.json", b"content"),
+    )
+    .unwrap();
     let input = std::fs::File::open(directory.path().join("archive")).unwrap();
     let status = Command::new("cpio")
         .args(["--extract", "--quiet"])

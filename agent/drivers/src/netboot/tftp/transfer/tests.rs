@@ -44,10 +44,17 @@ fn requests_as_firmware_writes_them() {
         (
             "ovmf asks for the size",
             "snponly.efi|octet|tsize|0|blksize|1468|windowsize|4|",
-            Some(Options { block_size: Some(1468), size: true }),
+            Some(Options {
+                block_size: Some(1468),
+                size: true,
+            }),
         ),
         ("absurd block size", "a|octet|blksize|7|", Some(none)),
-        ("block size that is no number", "a|octet|blksize|x|", Some(none)),
+        (
+            "block size that is no number",
+            "a|octet|blksize|x|",
+            Some(none),
+        ),
         ("text mode", "a|netascii|", None),
         ("no mode", "a|", None),
         ("no name", "|octet|", None),
@@ -66,7 +73,9 @@ fn requests_as_firmware_writes_them() {
 #[test]
 fn files_arrive_whole_at_the_edges_of_a_block() {
     for length in [0_usize, 1, 511, 512, 513, 1024, 70_000] {
-        let file: Vec<u8> = (0..length).map(|at| u8::try_from(at % 251).unwrap()).collect();
+        let file: Vec<u8> = (0..length)
+            .map(|at| u8::try_from(at % 251).unwrap())
+            .collect();
         let (got, packets) = fetch(Transfer::new(file.clone(), options("a|octet|")));
         assert_eq!(got, file, "{length} bytes");
         assert_eq!(packets, length / 512 + 1, "{length} bytes");
@@ -101,7 +110,10 @@ fn a_size_probe_ends_with_the_clients_error() {
 fn a_repeated_acknowledgement_is_not_answered() {
     let mut transfer = Transfer::new(vec![7; 3000], options("a|octet|"));
     transfer.begin();
-    assert!(matches!(transfer.receive(&Packet::Acknowledge(1)), Step::Send(_)));
+    assert!(matches!(
+        transfer.receive(&Packet::Acknowledge(1)),
+        Step::Send(_)
+    ));
     assert_eq!(transfer.receive(&Packet::Acknowledge(1)), Step::Nothing);
     assert_eq!(transfer.receive(&Packet::Acknowledge(9)), Step::Nothing);
 }
