@@ -3,16 +3,16 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value, json};
+use vitistack_api::schema::{self, FieldError};
 
 use crate::builtin;
-use crate::failure::Failure;
+use crate::failure::{Cause, Failure};
 use crate::lifecycle;
 use crate::object;
 use crate::query::FieldValidation;
 use crate::resource::{Family, Resource};
 
 mod duplicates;
-mod schema;
 #[cfg(test)]
 mod tests;
 
@@ -73,7 +73,7 @@ pub(crate) fn decode(
         .iter()
         .map(|path| format!("duplicate field \"{path}\""))
         .collect();
-    let unknown = unknown_fields(resource, &object);
+    let unknown = schema::unknown_fields(&resource.schema, &object);
     complaints.extend(
         unknown
             .iter()
@@ -177,21 +177,6 @@ fn is_object_list(value: &Value) -> bool {
         .is_some_and(|list| list.iter().all(Value::is_object))
 }
 
-fn unknown_fields(resource: &Resource, object: &Value) -> Vec<String> {
-    let properties = builtin::metadata_properties();
-    let of_metadata = object::metadata(object)
-        .into_iter()
-        .flatten()
-        .filter(|(key, _)| !properties.contains_key(*key))
-        .map(|(key, _)| format!("metadata.{key}"));
-    let of_schema = schema::unknown_fields(&resource.schema, object);
-    of_schema
-        .into_iter()
-        .filter(|path| !path.starts_with("metadata."))
-        .chain(of_metadata)
-        .collect()
-}
-
 fn prune_metadata(object: &mut Value) {
     let properties = builtin::metadata_properties();
     let meta = object::metadata_mut(object);
@@ -244,9 +229,13 @@ pub(crate) fn check(
     current: Option<&Value>,
 ) -> Result<(), Failure> {
     let mut causes = lifecycle::breaches(resource, object, current);
-    causes.extend(schema::check(&resource.schema, object, current));
+    causes.extend(schema::check(&resource.schema, object, current).iter().map(cause));
     if causes.is_empty() {
         return Ok(());
     }
     Err(Failure::invalid(resource, object::name(object), &causes))
+}
+
+fn cause(error: &FieldError) -> Cause {
+    Cause::new(error.reason.as_str(), &error.path, error.message())
 }
