@@ -9,6 +9,6 @@ pub use self::spec::{
     SelectorOperator,
 };
 pub use self::status::{
-    DiskStatus, IntentStatus, InterfaceStatus, MachinePhase, MachineStatus, PlacedHost, Placement,
-    Progress,
+    DiskStatus, IntentStatus, InterfaceStatus, MachineAddress, MachinePhase, MachineStatus,
+    PlacedHost, Placement, Progress,
 };

@@ -62,6 +62,9 @@ pub struct MachineStatus {
     pub zone: Option<String>,
     /// Host name that the guest told.
     pub hostname: Option<String>,
+    /// All addresses, as the Cluster API shows them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<MachineAddress>,
     /// IPv4 addresses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ip_addresses: Vec<String>,
@@ -119,18 +122,37 @@ pub struct MachineStatus {
 }
 
 impl MachineStatus {
-    /// Sorts `addresses` by family into `ipAddresses` and `ipv6Addresses`; what is no address is left out.
+    /// Writes `addresses`, and the same sorted by family into `ipAddresses` and `ipv6Addresses`. What is no address
+    /// is left out.
     pub fn set_addresses(&mut self, addresses: &[String]) {
+        self.addresses.clear();
         self.ip_addresses.clear();
         self.ipv6_addresses.clear();
         for text in addresses {
-            match text.parse() {
-                Ok(std::net::IpAddr::V4(_)) => self.ip_addresses.push(text.clone()),
-                Ok(std::net::IpAddr::V6(_)) => self.ipv6_addresses.push(text.clone()),
-                Err(_) => {}
-            }
+            let family = match text.parse() {
+                Ok(std::net::IpAddr::V4(_)) => &mut self.ip_addresses,
+                Ok(std::net::IpAddr::V6(_)) => &mut self.ipv6_addresses,
+                Err(_) => continue,
+            };
+            family.push(text.clone());
+            self.addresses.push(MachineAddress {
+                kind: "InternalIP".to_owned(),
+                address: text.clone(),
+            });
         }
     }
+}
+
+/// An address of a Machine.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MachineAddress {
+    /// `InternalIP`, `ExternalIP` or `Hostname`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The address.
+    pub address: String,
 }
 
 /// How far a Machine is, for people.
