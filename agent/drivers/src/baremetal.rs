@@ -12,6 +12,8 @@ mod act;
 mod bmc;
 mod boot;
 mod error;
+#[cfg(test)]
+mod fixture;
 pub mod host;
 pub mod machine;
 mod record;

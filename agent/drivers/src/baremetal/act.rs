@@ -57,7 +57,13 @@ impl BareMetal {
                 });
                 bmc()?.set_boot(*target, whom.target.boot_mode).await?;
             }
-            Kind::PowerOn | Kind::StartInstaller | Kind::StartGuest => bmc()?.power_on().await?,
+            Kind::PowerOn => {
+                bmc()?.power_on().await?;
+                self.memories().with(whom.object, |memory| {
+                    memory.power_ons.push(tokio::time::Instant::now());
+                });
+            }
+            Kind::StartInstaller | Kind::StartGuest => bmc()?.power_on().await?,
             Kind::PowerOff => bmc()?.power_off().await?,
             Kind::ShutDown => {
                 bmc()?.shut_down().await?;

@@ -20,7 +20,10 @@ use vitistack_protocol::ids::Digest;
 pub(crate) const ATTEMPTS: u8 = 3;
 
 /// A boot override that was lost this often within two minutes is not set again at once.
-const BOOT_SETS: usize = 3;
+pub(crate) const BOOT_SETS: usize = 3;
+
+/// A server that went off this often within ten minutes is not switched on again at once.
+pub(crate) const POWER_ONS: usize = 3;
 
 /// How long things may take.
 #[derive(Clone, Copy, Debug)]
@@ -121,20 +124,30 @@ pub(crate) fn network_trouble(sight: &Sight) -> Option<Next<Step>> {
     }
 }
 
+/// What an attempt is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Subject {
+    /// Of everything that makes another try worth while when it changes.
+    pub(crate) fingerprint: Digest,
+    /// Of what chooses the disk.
+    pub(crate) disk: Digest,
+}
+
 /// The attempt that comes after `record`.
-pub(crate) fn next_attempt(record: &Record, fresh: Fresh, fingerprint: Digest) -> Attempt {
-    let same = record
-        .begun
-        .as_ref()
-        .filter(|attempt| attempt.fingerprint == fingerprint);
+pub(crate) fn next_attempt(record: &Record, fresh: Fresh, subject: Subject) -> Attempt {
+    let before = record.begun.as_ref();
+    let same = before.filter(|attempt| attempt.fingerprint == subject.fingerprint);
     Attempt {
         urls: fresh.urls,
         phone_home: fresh.phone_home,
-        fingerprint,
+        fingerprint: subject.fingerprint,
         first: same.map_or_else(|| record.attempt.saturating_add(1), |attempt| attempt.first),
-        wrote: same.is_some_and(|attempt| attempt.wrote || record.writing),
+        disk: subject.disk,
+        wrote: before.is_some_and(|attempt| {
+            attempt.disk == subject.disk && (attempt.wrote || record.writing)
+        }),
         disks: same.map_or_else(Vec::new, |attempt| attempt.disks.clone()),
-        was_on: same.is_some_and(|attempt| attempt.was_on),
+        was_on: before.is_some_and(|attempt| attempt.was_on),
         last: record.failure.clone(),
     }
 }
@@ -226,8 +239,20 @@ pub(crate) fn boot_override(
 }
 
 /// The server was started into the installer: what is wrong with the waiting, if anything.
-pub(crate) fn late_installer(sight: &Sight, timing: &Timing) -> Option<Failure> {
+pub(crate) fn late_installer(sight: &Sight, begun: Begun, timing: &Timing) -> Option<Failure> {
     let failure = |reason, message: String| Some(Failure { reason, message });
+    match begun {
+        Begun::No => return None,
+        Begun::Maybe => {}
+        // It was read back as on when it was started.
+        Begun::Yes if matches!(&sight.bmc, Ok(system) if system.power == Power::Off) => {
+            return failure(
+                Reason::InstallerTimeout,
+                "the server went off while the installer ran".to_owned(),
+            );
+        }
+        Begun::Yes => {}
+    }
     match &sight.seen.installer {
         None if sight.started <= timing.installer_start => None,
         None if sight.seen.boot_requests == 0 => failure(

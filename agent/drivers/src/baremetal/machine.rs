@@ -131,8 +131,17 @@ impl Driver for MachineDriver {
             Some(_) | None => UserData::Here,
         };
         let answered = self.probe(&machine, &record, &sight).await;
+        // To ask is to use: the images of machines that run may be evicted.
+        let installs = !intent.absent
+            && plan::standing(intent.object.uid, &machine, &record, journal)
+                == plan::Standing::ToInstall;
+        let image = if installs {
+            self.metal.images().state(&machine.image).await
+        } else {
+            image::State::Absent
+        };
         Ok(Observed {
-            image: self.metal.images().state(&machine.image).await,
+            image,
             user_data,
             answered,
             sight,

@@ -26,6 +26,9 @@ use crate::netboot::slot::{BootUrls, Mac, Seen, Service};
 /// A boot override that was set this long ago says nothing about a BMC that loses overrides.
 const BOOT_SET_COUNTS: Duration = Duration::from_secs(120);
 
+/// And a power on this long ago nothing about a server that goes off by itself.
+const POWER_ON_COUNTS: Duration = Duration::from_secs(600);
+
 /// What was seen of a server.
 #[derive(Clone, Debug)]
 pub struct Sight {
@@ -47,6 +50,8 @@ pub struct Sight {
     pub(crate) shutdown: Option<Duration>,
     /// How often the boot override was set a short while ago.
     pub(crate) boot_sets: usize,
+    /// How often the server was switched on to be kept running, a short while ago.
+    pub(crate) power_ons: usize,
 }
 
 /// Randomness for a plan that begins an attempt.
@@ -103,6 +108,7 @@ pub(crate) struct Memory {
     clocks: HashMap<Clock, (u64, Instant)>,
     pub(crate) shutdown: Option<Instant>,
     pub(crate) boot_sets: Vec<Instant>,
+    pub(crate) power_ons: Vec<Instant>,
     pub(crate) nics: Option<Vec<Nic>>,
 }
 
@@ -171,9 +177,9 @@ impl BareMetal {
             if !running {
                 memory.shutdown = None;
             }
-            memory
-                .boot_sets
-                .retain(|at| now.saturating_duration_since(*at) < BOOT_SET_COUNTS);
+            let lately = |at: &Instant, window| now.saturating_duration_since(*at) < window;
+            memory.boot_sets.retain(|at| lately(at, BOOT_SET_COUNTS));
+            memory.power_ons.retain(|at| lately(at, POWER_ON_COUNTS));
             let attempt = tag(&(look.operation.0, look.record.attempt));
             let started = tag(&(attempt, look.record.installer != Begun::No));
             let guest = tag(&(attempt, look.record.guest != Begun::No, running));
@@ -193,6 +199,7 @@ impl BareMetal {
                 guest: memory.elapsed(Clock::Guest, guest, now),
                 shutdown: memory.shutdown.map(|at| now.saturating_duration_since(at)),
                 boot_sets: memory.boot_sets.len(),
+                power_ons: memory.power_ons.len(),
                 seen,
             }
         });

@@ -47,7 +47,9 @@ pub(crate) struct Attempt {
     pub(crate) fingerprint: Digest,
     /// Number of the first attempt with this fingerprint.
     pub(crate) first: u8,
-    /// An earlier attempt with this fingerprint wrote to the disk: what is on it is ours.
+    /// Which disk is chosen: the part of the fingerprint that decides it.
+    pub(crate) disk: Digest,
+    /// An earlier attempt that chose alike wrote to the disk: what is on it is ours.
     pub(crate) wrote: bool,
     /// Release: the disks that were written, by serial number or `/dev` name. Empty means the one of the hints.
     pub(crate) disks: Vec<String>,

@@ -10,7 +10,7 @@ use vitistack_protocol::message::intent::HostIntent;
 use vitistack_protocol::message::numbered::{BootMode, Inspection, Reason};
 use vitistack_protocol::message::report::{Disk, Inventory, Nic};
 
-use super::super::boot::{self, ATTEMPTS, Start, Timing, fail, step, wait};
+use super::super::boot::{self, ATTEMPTS, BOOT_SETS, Start, Subject, Timing, fail, step, wait};
 use super::super::record::{self, Begun, Record};
 use super::super::redfish::{BootTarget, Power, System};
 use super::super::sight::SlotKey;
@@ -35,21 +35,29 @@ pub(crate) struct Context<'a> {
 
 /// The next step, wait or end.
 pub(crate) fn plan(context: &Context<'_>) -> Next<Step> {
-    let Context {
-        absent,
-        host,
-        observed,
-        ..
-    } = context;
-    if *absent || host.claimed_by.is_some() {
-        return hands_off(context);
+    let host = context.host;
+    let next = if context.absent || host.claimed_by.is_some() {
+        hands_off(context)
+    } else {
+        by_itself(context)
+    };
+    match next {
+        Next::Do(step) if host.target.maintenance && step.kind.touches() => wait(
+            Reason::Progressing,
+            "the host is in maintenance: spec.maintenance must be false for this to go on",
+            60,
+        ),
+        next => next,
     }
+}
+
+fn by_itself(context: &Context<'_>) -> Next<Step> {
+    let Context { host, observed, .. } = context;
     let system = match &observed.sight.bmc {
         Ok(system) => system,
         Err(trouble) => return boot::wait_for(trouble),
     };
-    let inspected = record::inspected(context.journal, host.inspection_operation).is_some();
-    if inspected {
+    if record::inspected(context.journal, host.inspection_operation).is_some() {
         return leave(context, system);
     }
     if !may_boot(host) {
@@ -64,8 +72,19 @@ fn hands_off(context: &Context<'_>) -> Next<Step> {
         absent,
         host,
         observed,
+        record,
         ..
     } = context;
+    // A server that is forgotten in the middle of an inspection is not left in the installer, if the BMC can be asked.
+    if *absent
+        && host.claimed_by.is_none()
+        && record.installer != Begun::No
+        && !record.ended
+        && let Ok(system) = &observed.sight.bmc
+        && let Some(next) = end_boot(context, system)
+    {
+        return next;
+    }
     if observed.sight.slot.is_some() {
         return step(host.inspection_operation, Kind::CloseSlot);
     }
@@ -112,13 +131,17 @@ fn inspect(context: &Context<'_>, system: &System) -> Next<Step> {
     let operation = host.inspection_operation;
     let sight = &observed.sight;
     let fingerprint = Digest::of(&note(&(host.target.boot_mac, host.target.boot_mode)));
+    let subject = Subject {
+        fingerprint,
+        disk: fingerprint,
+    };
     let attempt = match &record.begun {
         Some(attempt) if attempt.fingerprint == fingerprint => attempt,
-        Some(_) | None => return begin(context, system, fingerprint),
+        Some(_) | None => return begin(context, system, subject),
     };
     if let Some(failure) = &record.failure {
         if record.tries() < ATTEMPTS {
-            return begin(context, system, fingerprint);
+            return begin(context, system, subject);
         }
         return given_up(context, system, failure);
     }
@@ -136,9 +159,7 @@ fn inspect(context: &Context<'_>, system: &System) -> Next<Step> {
     if let Some(next) = heed_installer(context) {
         return next;
     }
-    if record.installer != Begun::No
-        && let Some(failure) = boot::late_installer(sight, timing)
-    {
+    if let Some(failure) = boot::late_installer(sight, record.installer, timing) {
         return step(operation, Kind::RecordFailure(failure));
     }
     let start = Start {
@@ -151,7 +172,7 @@ fn inspect(context: &Context<'_>, system: &System) -> Next<Step> {
     boot::start(sight, start).unwrap_or_else(|| boot::installer_progress(sight))
 }
 
-fn begin(context: &Context<'_>, system: &System, fingerprint: Digest) -> Next<Step> {
+fn begin(context: &Context<'_>, system: &System, subject: Subject) -> Next<Step> {
     let Context {
         host,
         observed,
@@ -163,8 +184,9 @@ fn begin(context: &Context<'_>, system: &System, fingerprint: Digest) -> Next<St
     if let Some(wait) = boot::network_trouble(sight) {
         return wait;
     }
-    let first = record.begun.is_none();
-    if first && system.power != Power::Off && host.inspection == Inspection::WhenOff {
+    // A server that we started is ours to start again.
+    let ours = record.installer != Begun::No && !record.ended;
+    if !ours && system.power != Power::Off && host.inspection == Inspection::WhenOff {
         return match idle(context) {
             Next::Done => wait(
                 Reason::InspectionWaits,
@@ -174,8 +196,8 @@ fn begin(context: &Context<'_>, system: &System, fingerprint: Digest) -> Next<St
             other => other,
         };
     }
-    let attempt = boot::next_attempt(record, sight.fresh, fingerprint);
-    let was_on = attempt.was_on || first && system.power == Power::On;
+    let attempt = boot::next_attempt(record, sight.fresh, subject);
+    let was_on = attempt.was_on || !ours && system.power == Power::On;
     step(
         host.inspection_operation,
         Kind::Begin(Box::new(Attempt { was_on, ..attempt })),
@@ -293,7 +315,7 @@ fn end_boot(context: &Context<'_>, system: &System) -> Option<Next<Step>> {
     if record.guest != Begun::No && system.power == Power::On {
         return None;
     }
-    if system.boots(BootTarget::Network, mode) && observed.sight.boot_sets < 3 {
+    if system.boots(BootTarget::Network, mode) && observed.sight.boot_sets < BOOT_SETS {
         return Some(step(operation, Kind::SetBoot(BootTarget::Disk)));
     }
     match system.power {

@@ -27,17 +27,17 @@ pub(crate) struct Told<'a> {
 pub(crate) fn render(told: &Told<'_>) -> ReportBody {
     let Told {
         intent,
-        host,
         observed,
         journal,
         next,
         error,
+        ..
     } = told;
     let gone = intent.absent && matches!(next, Some(Next::Done));
     let system = observed.and_then(|observed| observed.sight.bmc.as_ref().ok());
-    let inspected = host.and_then(|host| {
-        record::inspected(journal, host.inspection_operation)
-            .map(|inventory| (inventory, host.inspection_operation))
+    // The newest inspection that came to its end, also while another one is asked for.
+    let inspected = journal.operation.and_then(|operation| {
+        record::inspected(journal, operation).map(|inventory| (inventory, operation))
     });
     let told_by_bmc = system.map(|system| Inventory {
         nics: observed.map_or_else(Vec::new, |observed| observed.nics.clone()),

@@ -10,11 +10,13 @@ use vitistack_protocol::ids::{Digest, Uid};
 use vitistack_protocol::message::intent::{MachineIntent, Provisioned};
 use vitistack_protocol::message::numbered::{PowerState, Reason};
 
-use super::super::boot::{self, ATTEMPTS, Start, Timing, cause, fail, step, wait};
+use super::super::boot::{
+    self, ATTEMPTS, BOOT_SETS, POWER_ONS, Start, Subject, Timing, cause, fail, step, wait,
+};
 use super::super::record::{Begun, Record};
 use super::super::redfish::{BootTarget, Power};
 use super::super::sight::SlotKey;
-use super::super::step::{Attempt, Failure, Kind, Step, Task, Written};
+use super::super::step::{Failure, Kind, Step, Task, Written, note};
 use super::{Observed, UserData, release};
 use crate::capability::Capability;
 use crate::driver::Next;
@@ -113,15 +115,18 @@ pub(crate) fn standing(
 }
 
 /// What an installation is of. Another fingerprint is another try; the same one that failed for good is not repeated.
-pub(crate) fn fingerprint(machine: &MachineIntent) -> Digest {
-    let what = (
+pub(crate) fn subject(machine: &MachineIntent) -> Subject {
+    let disk = (&machine.root_hints, machine.target.boot_mac);
+    let all = (
         &machine.image,
-        &machine.root_hints,
+        &disk,
         machine.allow_wipe,
-        machine.target.boot_mac,
         machine.target.boot_mode,
     );
-    Digest::of(&super::super::step::note(&what))
+    Subject {
+        fingerprint: Digest::of(&note(&all)),
+        disk: Digest::of(&note(&disk)),
+    }
 }
 
 fn install(context: &Context<'_>) -> Next<Step> {
@@ -131,13 +136,13 @@ fn install(context: &Context<'_>) -> Next<Step> {
         record,
         ..
     } = context;
-    let fingerprint = fingerprint(machine);
+    let subject = subject(machine);
     let attempt = match &record.begun {
-        Some(attempt) if attempt.fingerprint == fingerprint => attempt,
-        Some(_) | None => return begin(context, fingerprint),
+        Some(attempt) if attempt.fingerprint == subject.fingerprint => attempt,
+        Some(_) | None => return begin(context, subject),
     };
     if let Some(failure) = &record.failure {
-        return after_failure(context, attempt, failure);
+        return after_failure(context, subject, failure);
     }
     if !boot::installer_is_open(&observed.sight, Mac(machine.target.boot_mac), attempt) {
         return ready(context).unwrap_or_else(|| {
@@ -160,17 +165,10 @@ fn install(context: &Context<'_>) -> Next<Step> {
         step: Kind::StartInstaller,
         begun: record.installer,
     };
-    if let Some(failure) = late(context) {
+    if let Some(failure) = boot::late_installer(&observed.sight, record.installer, context.timing) {
         return step(machine.operation, Kind::RecordFailure(failure));
     }
     boot::start(&observed.sight, start).unwrap_or_else(|| boot::installer_progress(&observed.sight))
-}
-
-fn late(context: &Context<'_>) -> Option<Failure> {
-    if context.record.installer == Begun::No {
-        return None;
-    }
-    boot::late_installer(&context.observed.sight, context.timing)
 }
 
 /// Whatever is missing before an attempt may begin.
@@ -212,7 +210,7 @@ fn ready(context: &Context<'_>) -> Option<Next<Step>> {
     boot::network_trouble(&observed.sight)
 }
 
-fn begin(context: &Context<'_>, fingerprint: Digest) -> Next<Step> {
+fn begin(context: &Context<'_>, subject: Subject) -> Next<Step> {
     if let Some(next) = ready(context) {
         return next;
     }
@@ -220,7 +218,7 @@ fn begin(context: &Context<'_>, fingerprint: Digest) -> Next<Step> {
     if let Err(trouble) = &context.observed.sight.bmc {
         return boot::wait_for(trouble);
     }
-    let attempt = boot::next_attempt(&context.record, context.observed.sight.fresh, fingerprint);
+    let attempt = boot::next_attempt(&context.record, context.observed.sight.fresh, subject);
     step(context.machine.operation, Kind::Begin(Box::new(attempt)))
 }
 
@@ -275,7 +273,7 @@ fn heed_installer(context: &Context<'_>) -> Option<Next<Step>> {
 }
 
 /// Another try, or the end: the server is left off, with its own disk to boot next.
-fn after_failure(context: &Context<'_>, attempt: &Attempt, failure: &Failure) -> Next<Step> {
+fn after_failure(context: &Context<'_>, subject: Subject, failure: &Failure) -> Next<Step> {
     let Context {
         machine,
         observed,
@@ -284,7 +282,7 @@ fn after_failure(context: &Context<'_>, attempt: &Attempt, failure: &Failure) ->
     } = context;
     let tries = record.tries();
     if boot::may_pass(failure.reason) && tries < ATTEMPTS {
-        return begin(context, attempt.fingerprint);
+        return begin(context, subject);
     }
     let why = if boot::may_pass(failure.reason) {
         cause(
@@ -314,7 +312,7 @@ fn after_failure(context: &Context<'_>, attempt: &Attempt, failure: &Failure) ->
         },
         Ok(system)
             if system.boots(BootTarget::Network, machine.target.boot_mode)
-                && sight.boot_sets == 0 =>
+                && sight.boot_sets < BOOT_SETS =>
         {
             step(machine.operation, Kind::SetBoot(BootTarget::Disk))
         }
@@ -387,6 +385,11 @@ fn on(context: &Context<'_>) -> Next<Step> {
             )
             .unwrap_or_else(|| step(machine.operation, Kind::PowerOn))
         }
+        Power::Off if observed.sight.power_ons >= POWER_ONS => wait(
+            Reason::PowerActionIgnored,
+            "the server goes off again each time it is switched on; look at its console",
+            120,
+        ),
         Power::Off => step(machine.operation, Kind::PowerOn),
     }
 }

@@ -8,7 +8,7 @@ use vitistack_protocol::ids::{OperationId, Uid};
 use vitistack_protocol::message::numbered::{Cleaning, Reason};
 
 use super::super::boot::{self, ATTEMPTS, Start, fail, step, wait};
-use super::super::record::{Begun, Record};
+use super::super::record::Record;
 use super::super::redfish::{BootTarget, Power};
 use super::super::step::{Attempt, Failure, Kind, Step, Task};
 use super::plan::{self, Context, Standing};
@@ -70,7 +70,7 @@ fn left(context: &Context<'_>, release: &Record, journal: &Journal) -> Left {
     }
     // A disk that was written in part has no recorded name. The hints find it if they are the ones that chose it.
     let chosen_alike = record.begun.as_ref().is_some_and(|attempt| {
-        attempt.fingerprint == plan::fingerprint(machine) && (record.writing || attempt.wrote)
+        attempt.disk == plan::subject(machine).disk && (record.writing || attempt.wrote)
     });
     if chosen_alike {
         return Left::Disks(Vec::new());
@@ -160,6 +160,9 @@ fn wipe(context: &Context<'_>, release: &Record, disks: Vec<String>) -> Next<Ste
         if boot::may_pass(failure.reason) && release.tries() < ATTEMPTS {
             return begin(context, release, disks);
         }
+        if matches!(&sight.bmc, Ok(system) if system.power == Power::On) {
+            return step(operation, Kind::PowerOff);
+        }
         return fail(
             Reason::InstallAttemptsExhausted,
             format!(
@@ -183,9 +186,7 @@ fn wipe(context: &Context<'_>, release: &Record, disks: Vec<String>) -> Next<Ste
     if let Some(next) = heed_installer(context, operation) {
         return next;
     }
-    if release.installer != Begun::No
-        && let Some(failure) = boot::late_installer(sight, timing)
-    {
+    if let Some(failure) = boot::late_installer(sight, release.installer, timing) {
         return step(operation, Kind::RecordFailure(failure));
     }
     let start = Start {
@@ -206,7 +207,7 @@ fn begin(context: &Context<'_>, release: &Record, disks: Vec<String>) -> Next<St
     if let Err(trouble) = &sight.bmc {
         return boot::wait_for(trouble);
     }
-    let attempt = boot::next_attempt(release, sight.fresh, plan::fingerprint(context.machine));
+    let attempt = boot::next_attempt(release, sight.fresh, plan::subject(context.machine));
     step(
         operation(context.object),
         Kind::Begin(Box::new(Attempt { disks, ..attempt })),
