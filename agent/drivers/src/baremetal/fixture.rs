@@ -157,12 +157,12 @@ pub(crate) struct Server {
     pub(crate) bmc: Option<Trouble>,
     /// Lost with the agent's process.
     pub(crate) slot: Option<(SlotKey, Task)>,
-    report: Option<wire::State>,
-    requests: u32,
+    pub(crate) report: Option<wire::State>,
+    pub(crate) requests: u32,
     /// State of the installer, which outlives the agent's process.
-    installer: Option<wire::State>,
-    capabilities: u8,
-    waited: Duration,
+    pub(crate) installer: Option<wire::State>,
+    pub(crate) capabilities: u8,
+    pub(crate) waited: Duration,
 }
 
 impl Server {

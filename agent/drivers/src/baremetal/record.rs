@@ -28,6 +28,8 @@ pub(crate) struct Record {
     pub(crate) attempt: u8,
     /// What the newest try was to do.
     pub(crate) begun: Option<Attempt>,
+    /// The same, also if the agent died before it was marked done. The journal of the operation before is gone by then.
+    pub(crate) intended: Option<Attempt>,
     pub(crate) installer: Begun,
     /// The installer wrote in the newest try.
     pub(crate) writing: bool,
@@ -58,10 +60,12 @@ impl Record {
             Some(Stage::AboutTo) => Begun::Maybe,
             Some(Stage::Done) => Begun::Yes,
         };
+        let intended: Option<Attempt> = noted(journal, number::BEGIN);
         Self {
             attempt: journal.attempt,
             // An attempt that the agent died in the middle of beginning is begun again, with other URLs.
-            begun: noted(journal, number::BEGIN).filter(|_| journal.done(number::BEGIN)),
+            begun: intended.clone().filter(|_| journal.done(number::BEGIN)),
+            intended,
             installer: begun(number::START_INSTALLER),
             // A record's act does nothing, so about to record is recorded.
             writing: journal.newest(number::RECORD_WRITING).is_some(),

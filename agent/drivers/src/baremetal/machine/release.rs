@@ -53,7 +53,7 @@ fn left(context: &Context<'_>, release: &Record, journal: &Journal) -> Left {
         machine, record, ..
     } = context;
     // Once the release was begun its journal has taken the place of the installation's.
-    if let Some(attempt) = &release.begun {
+    if let Some(attempt) = &release.intended {
         return Left::Disks(attempt.disks.clone());
     }
     match plan::standing(context.object, machine, record, journal) {
@@ -67,6 +67,14 @@ fn left(context: &Context<'_>, release: &Record, journal: &Journal) -> Left {
     }
     if record.attempt == 0 {
         return Left::Nothing;
+    }
+    // The tombstone may come between the installer's word and its record.
+    let said = context.observed.sight.seen.installer.as_ref();
+    match said.map(|report| &report.state) {
+        Some(State::Written { disk, .. }) => return Left::Disks(named(disk)),
+        Some(State::Writing { .. }) => return Left::Disks(Vec::new()),
+        Some(State::Started | State::Inspected | State::Wiped { .. } | State::Failed { .. })
+        | None => {}
     }
     // A disk that was written in part has no recorded name. The hints find it if they are the ones that chose it.
     let chosen_alike = record.begun.as_ref().is_some_and(|attempt| {

@@ -151,7 +151,7 @@ fn killed_at_any_point_it_installs_once_in_one_attempt() {
 fn a_release_cleans_switches_off_and_is_gone_killed_at_any_point() {
     let machine = fixture::machine_intent();
     let (server, journal) = installed();
-    let mut end_of = |death| {
+    let end_of = |death| {
         let (mut server, mut journal) = (server.clone(), journal.clone());
         let (end, steps) = live(&machine, true, &mut server, &mut journal, death);
         assert_eq!(end, "done", "{death:?}");
