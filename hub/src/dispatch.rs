@@ -4,21 +4,29 @@
 //! one session an agent. Nothing here is written to the API: controllers put desire in and take reports out, and a hub
 //! that starts anew is filled by them and by what agents say they hold.
 //!
-//! [`state`] decides (pure, time passed in); [`Handle`] is its cheap-clone face.
+//! [`state`] decides (pure, time passed in); [`Handle`] is its cheap-clone face; [`Server`] owns the endpoint, one task a
+//! connection and, inside it, one task a stream (see `session`).
 
+mod join;
+mod server;
+mod session;
 mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
+use jiff::Timestamp;
 use tokio::sync::broadcast;
 pub use vitistack_protocol::identity::AgentName;
 use vitistack_protocol::ids::{Fence, HubEpoch, Sequence, Uid};
-use vitistack_protocol::message::intent::{Intent, SecretRow};
+use vitistack_protocol::message::control::{Health, Hello, IntentAck};
+use vitistack_protocol::message::intent::{Intent, SecretKey, SecretRow};
 use vitistack_protocol::message::numbered::IntentOutcome;
+use vitistack_protocol::message::report::Report;
 
-use state::State;
+pub use server::{Error, Server};
 pub use state::{Conflict, Received, SessionInfo};
+use state::{Standing, State, Work};
 
 /// How many changes a slow reader may lag before it loses some; controllers heal by their resync.
 const CHANGES: usize = 4096;
@@ -106,6 +114,49 @@ impl Handle {
     #[must_use]
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.shared.changes.subscribe()
+    }
+
+    fn open(&self, hello: &Hello, info: SessionInfo, standing: Standing) -> (u64, Vec<Uid>) {
+        let (session, resend, changes) = self.state().open(hello, info, standing);
+        self.announce(changes);
+        (session, resend)
+    }
+
+    fn close(&self, agent: &AgentName, session: u64) {
+        let changes = self.state().close(agent, session);
+        self.announce(changes);
+    }
+
+    fn next(&self, agent: &AgentName, session: u64) -> Vec<Work> {
+        self.state().next(agent, session)
+    }
+
+    fn ack_due(&self, agent: &AgentName, session: u64) -> Option<Sequence> {
+        self.state().ack_due(agent, session)
+    }
+
+    fn secret_acked(&self, agent: &AgentName, session: u64, key: SecretKey) {
+        self.state().secret_acked(agent, session, key);
+    }
+
+    fn intent_acked(&self, agent: &AgentName, session: u64, sent: &Intent, ack: IntentAck) {
+        let changes = self
+            .state()
+            .intent_acked(agent, session, sent, ack, Instant::now());
+        self.announce(changes);
+    }
+
+    fn reports(&self, agent: &AgentName, session: u64, reports: Vec<Report>, now: Instant) {
+        let changes = self.state().reports(agent, session, reports, now);
+        self.announce(changes);
+    }
+
+    fn health(&self, agent: &AgentName, session: u64, health: Health) {
+        self.state().health(agent, session, health);
+    }
+
+    fn certificate(&self, agent: &AgentName, session: u64, until: Timestamp) {
+        self.state().certificate(agent, session, until);
     }
 
     /// Lets reports go that nobody has claimed for a while. Called by the server's clock.

@@ -10,6 +10,7 @@
 
 pub mod args;
 pub mod dispatch;
+pub mod enrolment;
 pub mod telemetry;
 
 mod cache;

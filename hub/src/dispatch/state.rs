@@ -400,6 +400,12 @@ impl State {
         }
     }
 
+    pub(crate) fn certificate(&mut self, agent: &AgentName, session: u64, until: Timestamp) {
+        if let Some(live) = self.live_mut(agent, session) {
+            live.info.certificate_until = until;
+        }
+    }
+
     /// Compares what is desired with what the agent said it holds: equal counts as acked, a newer revision at the
     /// agent is a conflict.
     fn settle(&mut self, agent: &AgentName, uid: Uid) -> Vec<Change> {

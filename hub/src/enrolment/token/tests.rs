@@ -1,0 +1,121 @@
+use std::time::Duration;
+
+use k8s_openapi::ByteString;
+
+use super::*;
+
+fn token() -> JoinToken {
+    JoinToken::from_random([1; 5], [2; 16], [3; 32])
+}
+
+fn secret(change: &[(&str, Option<&str>)]) -> Secret {
+    let mut data: std::collections::BTreeMap<String, ByteString> = [
+        ("site", "edge-west"),
+        ("namespaces", "production, staging,production,"),
+        ("secret-hash", &token().secret_hash()),
+        ("expires", "2030-01-01T00:00:00Z"),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), ByteString(value.as_bytes().to_vec())))
+    .collect();
+    for (key, value) in change {
+        match value {
+            Some(value) => data.insert((*key).to_owned(), ByteString(value.as_bytes().to_vec())),
+            None => data.remove(*key),
+        };
+    }
+    Secret {
+        type_: Some(SECRET_TYPE.to_owned()),
+        data: Some(data),
+        ..Secret::default()
+    }
+}
+
+fn at(text: &str) -> SystemTime {
+    text.parse::<Timestamp>().unwrap().into()
+}
+
+#[test]
+fn a_token_is_good_only_with_its_secret_and_before_its_end() {
+    let expired = at("2030-01-01T00:00:00Z");
+    let good = expired - Duration::from_secs(1);
+    let other = JoinToken::from_random([1; 5], [9; 16], [3; 32]);
+    for (name, secret, token, now, expected) in [
+        ("good", secret(&[]), token(), good, None),
+        (
+            "at its end",
+            secret(&[]),
+            token(),
+            expired,
+            Some(Refusal::Expired),
+        ),
+        (
+            "other secret",
+            secret(&[]),
+            other.clone(),
+            good,
+            Some(Refusal::Unknown),
+        ),
+        (
+            "other secret, expired: the end is not told",
+            secret(&[]),
+            other,
+            expired,
+            Some(Refusal::Unknown),
+        ),
+        (
+            "no hash",
+            secret(&[("secret-hash", None)]),
+            token(),
+            good,
+            Some(Refusal::Unknown),
+        ),
+        (
+            "no end",
+            secret(&[("expires", None)]),
+            token(),
+            good,
+            Some(Refusal::Damaged),
+        ),
+        (
+            "nonsense for an end",
+            secret(&[("expires", Some("tomorrow"))]),
+            token(),
+            good,
+            Some(Refusal::Damaged),
+        ),
+        (
+            "no site",
+            secret(&[("site", None)]),
+            token(),
+            good,
+            Some(Refusal::Damaged),
+        ),
+        (
+            "no namespace",
+            secret(&[("namespaces", Some(" , "))]),
+            token(),
+            good,
+            Some(Refusal::Damaged),
+        ),
+        (
+            "another type of Secret",
+            Secret {
+                type_: Some("Opaque".to_owned()),
+                ..secret(&[])
+            },
+            token(),
+            good,
+            Some(Refusal::Unknown),
+        ),
+    ] {
+        assert_eq!(decide(&secret, &token, now).err(), expected, "{name}");
+    }
+}
+
+#[test]
+fn the_grant_names_each_namespace_once() {
+    let grant = decide(&secret(&[]), &token(), at("2029-01-01T00:00:00Z")).unwrap();
+    assert_eq!(grant.site, "edge-west");
+    assert_eq!(grant.namespaces, ["production", "staging"]);
+}

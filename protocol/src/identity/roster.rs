@@ -1,0 +1,89 @@
+//! The agents that are admitted, as both the handshake and live sessions consult them.
+//!
+//! Absence is refusal: an agent whose object is gone is revoked, whether or not anybody noted it. So the roster must be
+//! filled before the first handshake.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::sync::watch;
+
+use super::AgentName;
+
+/// Cheap to clone; all clones are one roster.
+#[derive(Clone)]
+pub struct Roster {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// Enrolment an agent.
+    admitted: RwLock<HashMap<AgentName, String>>,
+    version: watch::Sender<u64>,
+}
+
+impl Default for Roster {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Roster {
+    /// A roster that admits nobody.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                admitted: RwLock::new(HashMap::new()),
+                version: watch::Sender::new(0),
+            }),
+        }
+    }
+
+    /// Admits exactly these.
+    pub fn replace(&self, admitted: HashMap<AgentName, String>) {
+        self.change(|known| *known = admitted);
+    }
+
+    /// Admits `name` with certificates that go back to `enrolment`, and no others of that name.
+    pub fn admit(&self, name: AgentName, enrolment: String) {
+        self.change(|known| {
+            known.insert(name, enrolment);
+        });
+    }
+
+    /// Revokes `name`.
+    pub fn revoke(&self, name: &AgentName) {
+        self.change(|known| {
+            known.remove(name);
+        });
+    }
+
+    /// Whether certificates of `name` that go back to `enrolment` are good.
+    #[must_use]
+    pub fn admits(&self, name: &AgentName, enrolment: &str) -> bool {
+        self.shared
+            .admitted
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .is_some_and(|known| known == enrolment)
+    }
+
+    /// Changes whenever somebody was admitted or revoked.
+    #[must_use]
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.shared.version.subscribe()
+    }
+
+    fn change(&self, apply: impl FnOnce(&mut HashMap<AgentName, String>)) {
+        apply(
+            &mut self
+                .shared
+                .admitted
+                .write()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        self.shared.version.send_modify(|version| *version += 1);
+    }
+}
