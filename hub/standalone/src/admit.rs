@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value, json};
 use vitistack_api::schema::{self, FieldError};
+use vitistack_api::validate;
 
 use crate::builtin;
 use crate::failure::{Cause, Failure};
@@ -229,7 +230,17 @@ pub(crate) fn check(
     current: Option<&Value>,
 ) -> Result<(), Failure> {
     let mut causes = lifecycle::breaches(resource, object, current);
-    causes.extend(schema::check(&resource.schema, object, current).iter().map(cause));
+    causes.extend(
+        schema::check(&resource.schema, object, current)
+            .iter()
+            .map(cause),
+    );
+    let desired = |object: &Value| object.get("spec").cloned();
+    let same = current.is_some_and(|current| desired(current) == desired(object));
+    // What was let in once is not held against a finalizer, a label or a status.
+    if causes.is_empty() && resource.group == "vitistack.io" && !same {
+        causes.extend(validate::object(&resource.kind, object).iter().map(cause));
+    }
     if causes.is_empty() {
         return Ok(());
     }

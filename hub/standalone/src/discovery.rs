@@ -8,7 +8,7 @@ use crate::resource::{ACCESS_GROUP, Registry, Resource};
 mod tests;
 
 /// The Kubernetes version whose API this is; clients decide by it what they may ask.
-const MINOR: &str = "34";
+const MINOR: &str = "33";
 
 /// `/version`.
 pub(crate) fn version() -> Value {

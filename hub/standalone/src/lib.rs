@@ -40,6 +40,7 @@ mod object;
 mod openapi;
 mod patch;
 mod path;
+mod protobuf;
 mod query;
 mod resource;
 mod selector;

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 
 use super::answer::{self, Body};
 use super::read::Filter;
-use crate::admit;
 use crate::engine::{Deleted, Engine};
 use crate::failure::Failure;
 use crate::lifecycle::{DeleteOptions, Propagation};
@@ -20,7 +19,7 @@ pub(super) async fn one(
     resource: &Resource,
     key: &Key,
     query: &Query,
-    body: &[u8],
+    body: &Value,
 ) -> Result<Response<Body>, Failure> {
     let (options, dry_run) = options(query, body)?;
     match engine.delete(resource, key, &options, dry_run).await? {
@@ -42,7 +41,7 @@ pub(super) async fn collection(
     resource: &Resource,
     namespace: Option<&str>,
     query: &Query,
-    body: &[u8],
+    body: &Value,
 ) -> Result<Response<Body>, Failure> {
     let (options, dry_run) = options(query, body)?;
     let filter = Filter::parse(query, resource)?;
@@ -62,12 +61,7 @@ pub(super) async fn collection(
     Ok(answer::json(200, &list))
 }
 
-fn options(query: &Query, body: &[u8]) -> Result<(DeleteOptions, bool), Failure> {
-    let sent: Value = if body.is_empty() {
-        Value::Null
-    } else {
-        admit::parse(body)?.object
-    };
+fn options(query: &Query, sent: &Value) -> Result<(DeleteOptions, bool), Failure> {
     let text = |pointer: &str| {
         sent.pointer(pointer)
             .and_then(Value::as_str)

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{ACCEPT, CONTENT_TYPE};
 use hyper::{Method, Request, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answer::{self, Body};
 use super::{Service, delete, read, watch};
@@ -19,6 +19,7 @@ use crate::lifecycle::Part;
 use crate::openapi;
 use crate::patch;
 use crate::path::{Place, Target};
+use crate::protobuf;
 use crate::query::{self, Form, Query};
 use crate::resource::{ACCESS_GROUP, Resource};
 use crate::store::Key;
@@ -94,7 +95,7 @@ async fn access_review(request: Request<Incoming>) -> Answer {
     if request.method() != Method::POST {
         return Err(Failure::method_not_allowed());
     }
-    let mut review = admit::parse(&body(request).await?)?.object;
+    let mut review = sent(request).await?.object;
     let root = crate::object::root_mut(&mut review);
     root.insert("status".to_owned(), json!({ "allowed": true }));
     Ok(answer::json(201, &review))
@@ -118,8 +119,7 @@ async fn collection(
             Err(Failure::method_not_allowed())
         }
         Method::POST => {
-            json_body(&request)?;
-            let parsed = admit::parse(&body(request).await?)?;
+            let parsed = sent(request).await?;
             let ask = ask(&query);
             let done = service
                 .engine
@@ -129,7 +129,7 @@ async fn collection(
             Ok(answer::warn(answer::json(201, &shown), &done.warnings))
         }
         Method::DELETE => {
-            let body = body(request).await?;
+            let body = deletion(request).await?;
             delete::collection(&service.engine, &resource, namespace, &query, &body).await
         }
         _ => Err(Failure::method_not_allowed()),
@@ -172,13 +172,10 @@ async fn object(
             ));
         }
         Method::DELETE if part == Part::Main => {
-            let body = body(request).await?;
+            let body = deletion(request).await?;
             return delete::one(&service.engine, &resource, &key, &query, &body).await;
         }
-        Method::PUT => {
-            json_body(&request)?;
-            Change::Replace(admit::parse(&body(request).await?)?)
-        }
+        Method::PUT => Change::Replace(sent(request).await?),
         Method::PATCH => {
             let kind = patch::kind(content_type(&request), &resource)?;
             Change::Patch(kind, body(request).await?)
@@ -217,19 +214,38 @@ fn content_type(request: &Request<Incoming>) -> &str {
         .unwrap_or_default()
 }
 
-fn json_body(request: &Request<Incoming>) -> Result<(), Failure> {
-    let media = content_type(request)
+/// The object in a body, JSON or protobuf.
+async fn sent(request: Request<Incoming>) -> Result<admit::Parsed, Failure> {
+    let media = content_type(&request)
         .split(';')
         .next()
         .unwrap_or_default()
-        .trim();
-    if matches!(media, "" | "application/json") {
-        return Ok(());
+        .trim()
+        .to_owned();
+    let bytes = body(request).await?;
+    match media.as_str() {
+        "" | "application/json" => admit::parse(&bytes),
+        protobuf::MEDIA => protobuf::decode(&bytes).map(admit::Parsed::whole),
+        _ => Err(Failure::unsupported_media_type(&format!(
+            "the body of the request was in an unknown format - accepted media types include: \
+             application/json, {}",
+            protobuf::MEDIA
+        ))),
     }
-    Err(Failure::unsupported_media_type(
-        "the body of the request was in an unknown format - accepted media types include: \
-         application/json",
-    ))
+}
+
+/// The options in the body of a deletion, null where there are none.
+async fn deletion(request: Request<Incoming>) -> Result<Value, Failure> {
+    if request.body().is_end_stream() {
+        return Ok(Value::Null);
+    }
+    let is_protobuf = content_type(&request).starts_with(protobuf::MEDIA);
+    let bytes = body(request).await?;
+    match bytes.as_ref() {
+        [] => Ok(Value::Null),
+        bytes if is_protobuf => protobuf::decode(bytes),
+        bytes => admit::parse(bytes).map(|parsed| parsed.object),
+    }
 }
 
 async fn body(request: Request<Incoming>) -> Result<Bytes, Failure> {

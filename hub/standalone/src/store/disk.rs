@@ -9,9 +9,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -85,13 +85,14 @@ impl Disk {
             }
         };
         let mut builder = std::fs::DirBuilder::new();
+        let files = directory.join("sled");
         builder
             .recursive(true)
             .mode(0o700)
-            .create(directory)
-            .map_err(file_error("create", directory))?;
+            .create(&files)
+            .map_err(file_error("create", &files))?;
         let sled = sled::Config::new()
-            .path(directory.join("sled"))
+            .path(&files)
             .cache_capacity(CACHE)
             .mode(sled::Mode::LowSpace)
             .flush_every_ms(None)
@@ -100,8 +101,11 @@ impl Disk {
                 operation: "open",
                 source,
             })?;
-        let path = directory.join("sled").join("db");
+        let path = files.join("db");
         let file = File::open(&path).map_err(file_error("open", &path))?;
+        // Secrets are in it, whatever the umask says.
+        file.set_permissions(Permissions::from_mode(0o600))
+            .map_err(file_error("protect", &path))?;
         let mut disk = Self {
             sled,
             file,
