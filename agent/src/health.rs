@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use sysinfo::System;
+use tokio::sync::watch;
 use vitistack_drivers::netboot;
 use vitistack_protocol::message::control::Health;
 
 use crate::store::Store;
+use crate::uplink::Link;
 use crate::uplink::ports::Vitals;
 
 /// Bytes in a MiB.
@@ -19,6 +21,8 @@ pub struct Signs {
     pub store: Store,
     /// The boot network.
     pub netboot: netboot::Handle,
+    /// How the line is.
+    pub link: watch::Receiver<Link>,
     /// Whose filesystem is measured.
     pub data_dir: PathBuf,
     /// When the process started.
@@ -59,6 +63,9 @@ impl Signs {
                 problems.push("ForeignDhcpServer".to_owned());
             }
             netboot::Service::Broken { .. } => problems.push("NetbootBroken".to_owned()),
+        }
+        if let Link::Paused { .. } = *self.link.borrow() {
+            problems.push("HubBehind".to_owned());
         }
         problems
     }

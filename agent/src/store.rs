@@ -39,6 +39,7 @@ use zeroize::Zeroizing;
 pub use commit::Service;
 pub use error::{Class, Error};
 pub use files::free_bytes;
+pub(crate) use files::write_private;
 pub use open::{Opened, Settings, open};
 pub use record::Damage;
 pub use reports::Facts;

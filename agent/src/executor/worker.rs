@@ -314,14 +314,14 @@ impl<D: Driver> Worker<D> {
             None
         };
         let Some((step, note)) = wanted else {
-            drop(durable.send(false));
+            durable.send(false).ok();
             return Ok(());
         };
         tracing::info!(address = %heard.address, "the guest phoned home");
         let journal = marks::done(&self.journal, step, note);
         self.write(journal).await?;
         // The guest may have hung up; it has called in any case.
-        drop(durable.send(true));
+        durable.send(true).ok();
         Ok(())
     }
 
@@ -425,7 +425,7 @@ impl<D: Driver> Worker<D> {
         let loaded = match self.store.load(self.uid).await {
             Ok(Some(loaded)) => loaded,
             Ok(None) => {
-                drop(call.durable.send(false));
+                call.durable.send(false).ok();
                 return true;
             }
             // Dropping the call tells the guest to try again.

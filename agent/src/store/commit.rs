@@ -146,9 +146,9 @@ pub(crate) fn cost(key: &[u8], value: &[u8], file: Option<&FileValue>) -> Cost {
 
 /// The commit task.
 pub struct Service {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) jobs: mpsc::Receiver<Job>,
-    pub(crate) index: Index,
+    pub(super) shared: Arc<Shared>,
+    pub(super) jobs: mpsc::Receiver<Job>,
+    pub(super) index: Index,
 }
 
 impl Service {

@@ -34,7 +34,7 @@ impl Running {
     fn of(opened: Opened) -> Self {
         let mut tasks = tokio::task::JoinSet::new();
         let service = opened.service;
-        let (done, ended) = tokio::sync::oneshot::channel();
+        let (done, ended) = oneshot::channel();
         tasks.spawn(async move { drop(done.send(service.run().await)) });
         tasks.detach_all();
         let task = tokio::task::spawn_blocking(move || ended.blocking_recv().expect("ran"));
