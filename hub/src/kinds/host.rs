@@ -130,3 +130,11 @@ pub(crate) fn quarantined(host: &BareMetalHost, quarantine: &Quarantine) -> Opti
         name: consumer.name,
     })
 }
+
+/// Whether the host is held back because of this Machine.
+pub(crate) fn is_quarantined_for(host: &BareMetalHost, machine: &str) -> bool {
+    let status = host.status.as_ref();
+    status
+        .and_then(|status| status.quarantine.as_ref())
+        .is_some_and(|quarantine| quarantine.machine_uid == machine)
+}

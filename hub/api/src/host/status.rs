@@ -204,4 +204,6 @@ pub struct Quarantine {
     /// UID of the Machine that was removed by force. The annotation `vitistack.io/accept` with this value ends it.
     #[serde(rename = "machineUID")]
     pub machine_uid: String,
+    /// The newest intent of that Machine: its tombstone, which outlives the object.
+    pub intent: Option<IntentStatus>,
 }

@@ -1,0 +1,371 @@
+//! The shell around `kinds`: watches fill the caches, changes wake keys, workers reconcile them.
+//!
+//! Tasks, all in the JoinSet of [`run`]: one watch a kind ([`watches`]), the Secret watches ([`secrets`]),
+//! the ear at dispatch and the resync ([`wakes`]), the Event publisher ([`events`]), and [`WORKERS`] workers that take
+//! keys from the one [`Queue`]. A reconcile takes a key and never an event, reads caches, plans in `kinds`, and is the
+//! only writer of its object's status. It may be run again at any time.
+
+mod agent;
+mod datacenter;
+pub(crate) mod events;
+pub(crate) mod gauges;
+mod host;
+mod kubernetes_provider;
+mod machine;
+mod provider;
+pub(crate) mod secrets;
+mod wakes;
+mod watches;
+mod write;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kube::Client;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, debug, info_span, warn};
+use vitistack_api::agent::Agent;
+use vitistack_api::datacenter::Datacenter;
+use vitistack_api::host::BareMetalHost;
+use vitistack_api::kubernetes_provider::KubernetesProvider;
+use vitistack_api::machine::Machine;
+use vitistack_api::machine_provider::MachineProvider;
+use vitistack_protocol::identity::AgentName;
+use vitistack_protocol::ids::Uid;
+use vitistack_protocol::message::intent::{Intent, SecretKey};
+
+use crate::cache::Cache;
+use crate::dispatch;
+use crate::kinds::placement::Field;
+use crate::metrics::{Controller, Failure, Metrics, QueueName, Reconciled, Resource};
+use crate::queue::{Key, Kind, Outcome, Queue};
+use events::Events;
+use secrets::Secrets;
+
+/// How many keys are worked on at once. A reconcile mostly waits for the API, so a few workers go a long way, and a
+/// handful of parallel writes is what one API client should ask for.
+pub(crate) const WORKERS: usize = 8;
+/// Every object is looked at this often even if nothing changed.
+const RESYNC: Duration = Duration::from_secs(600);
+
+/// Everything that the watches have seen.
+#[derive(Debug, Default)]
+pub(crate) struct Caches {
+    pub(crate) datacenters: Cache<Datacenter>,
+    pub(crate) providers: Cache<MachineProvider>,
+    pub(crate) kubernetes_providers: Cache<KubernetesProvider>,
+    pub(crate) machines: Cache<Machine>,
+    pub(crate) hosts: Cache<BareMetalHost>,
+    pub(crate) agents: Cache<Agent>,
+}
+
+/// What every reconcile shares.
+pub(crate) struct Hub {
+    pub(crate) client: Client,
+    /// The hub's own namespace.
+    pub(crate) namespace: String,
+    pub(crate) caches: Caches,
+    pub(crate) secrets: Secrets,
+    pub(crate) dispatch: dispatch::Handle,
+    pub(crate) queue: Queue,
+    pub(crate) events: Events,
+    pub(crate) metrics: Metrics,
+    /// One placement at a time, from reading quotas and free hosts to the claim in the cache: two at once could both
+    /// take the last place. It is a permit and no lock: a cancelled reconcile gives it back.
+    pub(crate) placing: Semaphore,
+    /// What this process last sent of each object, for tombstones after the objects that it was compiled from.
+    sent: Mutex<HashMap<Uid, Intent>>,
+}
+
+/// What can go wrong in a reconcile.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The API did not take a write.
+    #[error("cannot write the {what}")]
+    Write {
+        /// `status`, `finalizer`, `claim`.
+        what: &'static str,
+        /// Why.
+        source: kube::Error,
+    },
+    /// The API did not answer in time.
+    #[error("no answer in time to a write of the {what}")]
+    Deadline {
+        /// `status`, `finalizer`, `claim`.
+        what: &'static str,
+    },
+    /// A value could not be turned into JSON.
+    #[error("cannot encode the {what}")]
+    Encode {
+        /// `status`.
+        what: &'static str,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+/// What follows from an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Try again with back-off.
+    Retry,
+    /// Somebody was faster: the watch brings the newer state.
+    Conflict,
+    /// The object is gone.
+    Gone,
+    /// It cannot succeed until something changes.
+    Invalid,
+}
+
+impl Error {
+    /// Decides how it goes on.
+    pub(crate) fn class(&self) -> Class {
+        match self {
+            Self::Write {
+                source: kube::Error::Api(status),
+                ..
+            } => match status.code {
+                404 => Class::Gone,
+                409 => Class::Conflict,
+                400 | 403 | 422 => Class::Invalid,
+                _ => Class::Retry,
+            },
+            Self::Write { .. } | Self::Deadline { .. } => Class::Retry,
+            Self::Encode { .. } => Class::Invalid,
+        }
+    }
+
+    /// For metrics.
+    fn label(&self) -> &'static str {
+        match self.class() {
+            Class::Retry => "retry",
+            Class::Conflict => "conflict",
+            Class::Gone => "gone",
+            Class::Invalid => "invalid",
+        }
+    }
+}
+
+impl Hub {
+    /// Puts a hub together. Nothing runs yet.
+    pub(crate) fn new(
+        client: Client,
+        namespace: String,
+        dispatch: dispatch::Handle,
+        events: Events,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            client,
+            namespace,
+            caches: Caches::default(),
+            secrets: Secrets::default(),
+            dispatch,
+            queue: Queue::default(),
+            events,
+            metrics,
+            placing: Semaphore::new(1),
+            sent: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// Whether a session of this agent is open.
+    pub(crate) fn is_connected(&self, agent: &AgentName) -> bool {
+        self.dispatch.sessions().iter().any(|session| session.agent == *agent)
+    }
+
+    /// What placement looks at, as of now.
+    fn field(&self) -> Field {
+        Field {
+            datacenters: self.caches.datacenters.all(),
+            providers: self.caches.providers.all(),
+            hosts: self.caches.hosts.all(),
+            machines: self.caches.machines.all(),
+        }
+    }
+
+    /// Sends an intent whose revision stands in status.
+    fn send(&self, agent: &AgentName, intent: Intent) {
+        self.sent().insert(intent.object.uid, intent.clone());
+        self.dispatch.desire(agent, intent);
+    }
+
+    /// What was last sent of an object by this process.
+    fn last_sent(&self, uid: Uid) -> Option<Intent> {
+        self.sent().get(&uid).cloned()
+    }
+
+    /// The key under which an agent was last told to find the credentials of a host's BMC. After a restart of the hub
+    /// with the Secret gone nobody knows it, and an empty key is sent: the agent then uses what it holds.
+    fn last_credentials(&self, host: Uid) -> SecretKey {
+        let last = self.last_sent(host);
+        last.and_then(|intent| intent.secrets.first().copied()).unwrap_or(SecretKey {
+            uid: Uid([0; 16]),
+            digest: vitistack_protocol::ids::Digest::default(),
+        })
+    }
+
+    /// Nothing of the object is left anywhere.
+    fn forget(&self, uid: Uid) {
+        self.sent().remove(&uid);
+        self.dispatch.forget(uid);
+    }
+
+    fn sent(&self) -> std::sync::MutexGuard<'_, HashMap<Uid, Intent>> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs all controllers until `cancel`. `on_synced` is called once every cache has seen a complete list.
+///
+/// # Errors
+///
+/// When a task ends before it was asked to: the process must not go on with half of its controllers.
+pub(crate) async fn run(
+    hub: Arc<Hub>,
+    publisher: events::Publisher,
+    on_synced: impl FnOnce() + Send + 'static,
+    cancel: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut tasks = JoinSet::new();
+    let stop = cancel.child_token();
+    watches::start(&mut tasks, &hub, &stop);
+    tasks.spawn(secrets::run(hub.clone(), stop.clone()));
+    tasks.spawn(publisher.run(stop.clone()));
+    tasks.spawn({
+        let (hub, stop) = (hub.clone(), stop.clone());
+        async move {
+            if synced(&hub, &stop).await {
+                on_synced();
+                work(hub, stop).await;
+            }
+        }
+    });
+    let mut early = None;
+    while let Some(ended) = tasks.join_next().await {
+        if !cancel.is_cancelled() && early.is_none() {
+            early = Some(match ended {
+                Ok(()) => anyhow::anyhow!("a controller task ended early"),
+                Err(error) => anyhow::Error::new(error).context("a controller task panicked"),
+            });
+            stop.cancel();
+        }
+    }
+    early.map_or(Ok(()), Err)
+}
+
+/// Waits for every cache. Says whether that came before the end.
+async fn synced(hub: &Hub, stop: &CancellationToken) -> bool {
+    let caches = &hub.caches;
+    let all = async {
+        caches.datacenters.synced().await;
+        caches.providers.synced().await;
+        caches.kubernetes_providers.synced().await;
+        caches.machines.synced().await;
+        caches.hosts.synced().await;
+        caches.agents.synced().await;
+    };
+    tokio::select! {
+        // Both arms are cancel-safe: one only waits, the other only watches.
+        () = stop.cancelled() => false,
+        () = all => true,
+    }
+}
+
+async fn work(hub: Arc<Hub>, stop: CancellationToken) {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(wakes::run(hub.clone(), stop.clone()));
+    for _ in 0..WORKERS {
+        tasks.spawn(worker(hub.clone(), stop.clone()));
+    }
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            // A panic in one reconcile must end the process and not only its worker.
+            std::panic::resume_unwind(error.into_panic());
+        }
+    }
+}
+
+async fn worker(hub: Arc<Hub>, stop: CancellationToken) {
+    loop {
+        let job = tokio::select! {
+            // Both arms are cancel-safe, see `Queue::next`. A reconcile that has begun is finished.
+            () = stop.cancelled() => return,
+            job = hub.queue.next() => job,
+        };
+        let name = job.key.kind.controller();
+        let queue = QueueName { name };
+        hub.metrics.queue_adds.get_or_create(&queue).inc();
+        hub.metrics.queue_seconds.get_or_create(&queue).observe(job.waited.as_secs_f64());
+        let active = hub.metrics.active_workers.get_or_create_owned(&Controller { controller: name });
+        active.inc();
+        let begun = Instant::now();
+        let span = info_span!("reconcile", key = %job.key);
+        let outcome = reconcile(&hub, &job.key).instrument(span).await;
+        active.dec();
+        let seconds = begun.elapsed().as_secs_f64();
+        hub.metrics.work_seconds.get_or_create(&queue).observe(seconds);
+        record(&hub, &job.key, outcome, seconds);
+        hub.queue.finish(&job.key, outcome);
+    }
+}
+
+fn record(hub: &Hub, key: &Key, outcome: Outcome, seconds: f64) {
+    let controller = key.kind.controller();
+    let result = match outcome {
+        Outcome::Done => "success",
+        Outcome::After(_) => "requeue_after",
+        Outcome::Retry => "error",
+    };
+    let metrics = &hub.metrics;
+    metrics.reconciles.get_or_create(&Reconciled { controller, result }).inc();
+    metrics.reconcile_seconds.get_or_create(&Controller { controller }).observe(seconds);
+    let resource = Resource {
+        resource_type: controller,
+        namespace: key.namespace.clone(),
+    };
+    metrics.resource_seconds.get_or_create(&resource).observe(seconds);
+    if outcome == Outcome::Retry {
+        metrics.reconcile_errors.get_or_create(&Controller { controller }).inc();
+        metrics.queue_retries.get_or_create(&QueueName { name: controller }).inc();
+    }
+}
+
+async fn reconcile(hub: &Hub, key: &Key) -> Outcome {
+    let done = match key.kind {
+        Kind::Datacenter => datacenter::reconcile(hub, key).await,
+        Kind::MachineProvider => provider::reconcile(hub, key).await,
+        Kind::KubernetesProvider => kubernetes_provider::reconcile(hub, key).await,
+        Kind::Machine => machine::reconcile(hub, key).await,
+        Kind::BareMetalHost => host::reconcile(hub, key).await,
+        Kind::Agent => agent::reconcile(hub, key).await,
+    };
+    let error = match done {
+        Ok(outcome) => return outcome,
+        Err(error) => error,
+    };
+    let failure = Failure {
+        controller: key.kind.controller(),
+        error: error.label(),
+    };
+    hub.metrics.errors_by_label.get_or_create(&failure).inc();
+    match error.class() {
+        Class::Gone => Outcome::Done,
+        Class::Conflict => {
+            debug!("somebody else was faster; the newer state is on its way");
+            Outcome::Retry
+        }
+        Class::Retry => {
+            warn!(error = &error as &dyn std::error::Error, "the reconcile failed and is tried again");
+            Outcome::Retry
+        }
+        Class::Invalid => {
+            warn!(error = &error as &dyn std::error::Error, "the reconcile cannot succeed as things are");
+            Outcome::After(Duration::from_secs(60))
+        }
+    }
+}

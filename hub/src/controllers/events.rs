@@ -1,0 +1,132 @@
+//! Events on transitions, for `kubectl describe`.
+//!
+//! Owns a bounded queue and the task that publishes from it, so that no reconcile waits for an Event. An Event that
+//! finds the queue full is dropped: conditions say the same, and stay.
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Client;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+use vitistack_api::conditions::{Condition, find, types};
+
+/// Events that may wait. A burst of some hundred transitions fits; more than that nobody reads one by one.
+const CAPACITY: usize = 512;
+/// What the API takes as a note: 1 KiB.
+const NOTE: usize = 1024;
+/// Deadline of one write.
+const DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Where Events are handed in. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Events {
+    queue: mpsc::Sender<Announcement>,
+}
+
+/// The task that publishes.
+pub(crate) struct Publisher {
+    queue: mpsc::Receiver<Announcement>,
+    recorder: Recorder,
+}
+
+/// A transition of an object.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Announcement {
+    pub(crate) object: ObjectReference,
+    pub(crate) is_warning: bool,
+    pub(crate) reason: String,
+    pub(crate) note: String,
+    pub(crate) action: String,
+}
+
+/// The two ends of a new queue.
+pub(crate) fn channel(client: Client, instance: String) -> (Events, Publisher) {
+    let (sender, receiver) = mpsc::channel(CAPACITY);
+    let reporter = Reporter {
+        controller: "vitistack-hub".to_owned(),
+        instance: Some(instance),
+    };
+    let publisher = Publisher {
+        queue: receiver,
+        recorder: Recorder::new(client, reporter),
+    };
+    (Events { queue: sender }, publisher)
+}
+
+impl Events {
+    /// Hands an Event in, or drops it if there are too many.
+    pub(crate) fn announce(&self, announcement: Announcement) {
+        if self.queue.try_send(announcement).is_err() {
+            debug!("an Event was dropped: too many wait");
+        }
+    }
+}
+
+impl Publisher {
+    /// Publishes until `cancel`.
+    pub(crate) async fn run(mut self, cancel: CancellationToken) {
+        loop {
+            let announcement = tokio::select! {
+                // Both arms are cancel-safe per tokio's documentation.
+                () = cancel.cancelled() => return,
+                next = self.queue.recv() => match next {
+                    Some(announcement) => announcement,
+                    None => return cancel.cancelled().await,
+                },
+            };
+            let Announcement {
+                object,
+                is_warning,
+                reason,
+                mut note,
+                action,
+            } = announcement;
+            note.truncate(note.floor_char_boundary(NOTE));
+            let event = Event {
+                type_: if is_warning { EventType::Warning } else { EventType::Normal },
+                reason,
+                note: Some(note).filter(|note| !note.is_empty()),
+                action,
+                secondary: None,
+            };
+            match tokio::time::timeout(DEADLINE, self.recorder.publish(&event, &object)).await {
+                Ok(Ok(())) => {}
+                // A namespace that is being deleted takes no Events; nothing depends on them.
+                Ok(Err(error)) => {
+                    debug!(error = &error as &dyn std::error::Error, "an Event was not taken");
+                }
+                Err(_) => debug!("an Event was not taken in time"),
+            }
+        }
+    }
+}
+
+/// What a status write has to announce: another phase, or another reason of `Ready`.
+pub(crate) fn transition(
+    object: ObjectReference,
+    phases: (Option<String>, Option<String>),
+    before: &[Condition],
+    after: &[Condition],
+) -> Option<Announcement> {
+    let ready = find(after, types::READY)?;
+    let same = find(before, types::READY)
+        .is_some_and(|held| held.status == ready.status && held.reason == ready.reason);
+    let (old, new) = phases;
+    if same && old == new {
+        return None;
+    }
+    let is_stalled = find(after, types::STALLED).is_some_and(|stalled| stalled.status == "True");
+    let phase = new.unwrap_or_default();
+    Some(Announcement {
+        object,
+        is_warning: is_stalled,
+        reason: ready.reason.clone(),
+        note: if ready.message.is_empty() {
+            phase.clone()
+        } else {
+            format!("{phase}: {}", ready.message)
+        },
+        action: if phase.is_empty() { "Reconcile".to_owned() } else { phase },
+    })
+}

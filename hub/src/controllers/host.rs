@@ -1,0 +1,354 @@
+//! The shell of the BareMetalHost controller. It alone writes a host's status: also the proof of what is installed,
+//! which comes with the reports of the Machine on it, and the quarantine after a removal by force.
+
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{Resource as _, ResourceExt as _};
+use serde_json::json;
+use tracing::{info, warn};
+use vitistack_api::conditions::Reason;
+use vitistack_api::host::{BareMetalHost, HostPhase, Quarantine};
+use vitistack_api::machine::Machine;
+use vitistack_api::names::{ANNOTATION_ACCEPT, ANNOTATION_FORCE_DELETE};
+use vitistack_protocol::identity::AgentName;
+use vitistack_protocol::ids::Uid;
+use vitistack_protocol::message::intent::{Intent, SecretRow};
+use vitistack_protocol::message::numbered::Cleaning;
+use vitistack_protocol::message::report::{HostReport, MachineReport};
+
+use super::machine::bmc_row;
+use super::{Error, Hub, events, write};
+use crate::cache::uid_of;
+use crate::dispatch::Received;
+use crate::kinds::host::status::{Facts, status};
+use crate::kinds::host::{Hold, compile, hold, quarantined};
+use crate::kinds::machine::compile as machine_compile;
+use crate::kinds::{Refusal, agents, annotated, generation_of, is_deleting, revision};
+use crate::queue::{Key, Outcome};
+
+/// Brings one host closer to its spec.
+pub(super) async fn reconcile(hub: &Hub, key: &Key) -> Result<Outcome, Error> {
+    let Some(host) = hub.caches.hosts.find(&key.namespace, &key.name) else {
+        return Ok(Outcome::Done);
+    };
+    let host = if write::is_held(host.as_ref()) {
+        host
+    } else if is_deleting(host.as_ref()) {
+        return Ok(Outcome::Done);
+    } else {
+        Arc::new(write::hold(hub, host.as_ref()).await?)
+    };
+    let sight = Sight::of(hub, &host);
+    if is_deleting(host.as_ref()) {
+        return leave(hub, &host, &sight).await;
+    }
+    settle(hub, &host, &sight).await
+}
+
+/// What a reconcile of a host has gathered.
+struct Sight {
+    uid: Option<Uid>,
+    /// The Machine of `consumerRef`, if it exists.
+    consumer: Option<Arc<Machine>>,
+    agent: Result<AgentName, Refusal>,
+    agent_is_connected: bool,
+    bmc: Result<SecretRow, Refusal>,
+    received: Option<Received>,
+    heard: Option<HostReport>,
+    carried: Option<(MachineReport, bool)>,
+}
+
+impl Sight {
+    fn of(hub: &Hub, host: &BareMetalHost) -> Self {
+        let uid = uid_of(host);
+        let consumer_uid =
+            host.spec.consumer_ref.as_ref().and_then(|consumer| consumer.uid.parse().ok());
+        let agent = agent_of(hub, host);
+        let received = uid.and_then(|uid| hub.dispatch.report(uid));
+        let heard = received.as_ref().and_then(|received| readable(received.report.read(), received));
+        let carried = consumer_uid.and_then(|uid| hub.dispatch.report(uid)).and_then(|received| {
+            let report = readable(received.report.read::<MachineReport>(), &received)?;
+            Some((report, received.report.gone))
+        });
+        Self {
+            uid,
+            consumer: consumer_uid.and_then(|uid| hub.caches.machines.by_uid(uid)),
+            agent_is_connected: agent.as_ref().is_ok_and(|agent| hub.is_connected(agent)),
+            agent,
+            bmc: bmc_row(hub, host),
+            received,
+            heard,
+            carried,
+        }
+    }
+}
+
+fn readable<T>(
+    report: Result<T, vitistack_protocol::message::body::Error>,
+    received: &Received,
+) -> Option<T> {
+    report
+        .inspect_err(|error| {
+            warn!(
+                agent = %received.agent.name,
+                error = error as &dyn std::error::Error,
+                "a report cannot be read"
+            );
+        })
+        .ok()
+}
+
+/// The agent of a host: the one in status as long as it may act, else by its provider's site.
+fn agent_of(hub: &Hub, host: &BareMetalHost) -> Result<AgentName, Refusal> {
+    let namespace = host.namespace().unwrap_or_default();
+    let name = &host.spec.machine_provider_ref.name;
+    let held = host.status.as_ref().and_then(|status| status.agent.as_deref());
+    let known = hub.caches.agents.all();
+    let Some(provider) = hub.caches.providers.find(&namespace, name) else {
+        // On the way out a provider that went first does not matter.
+        let holder = known.iter().find(|agent| {
+            is_deleting(host)
+                && Some(agent.name_any().as_str()) == held
+                && agent.spec.revoked != Some(true)
+        });
+        return holder.and_then(|agent| agents::identity(agent)).ok_or_else(|| {
+            Refusal::waits(
+                Reason::ProviderNotFound,
+                format!("spec.machineProviderRef: MachineProvider {namespace}/{name} does not exist"),
+            )
+        });
+    };
+    let site = agents::site_of(&provider)?;
+    agents::choose(&known, site, &[&namespace], held, |agent| hub.is_connected(agent))
+}
+
+/// A host that stays.
+async fn settle(hub: &Hub, host: &Arc<BareMetalHost>, sight: &Sight) -> Result<Outcome, Error> {
+    let quarantine = match hold(host, sight.consumer.as_deref(), |uid| is_gone(hub, uid)) {
+        Hold::None => None,
+        Hold::Held(quarantine) => Some(quarantine),
+        Hold::Ends { machine } => return set_free(hub, host, sight, &machine).await,
+    };
+    let (quarantine, tombstone) = keep_tombstone(hub, host, sight, quarantine);
+    let allotted = sight.agent.as_ref().map_err(Clone::clone).and_then(|agent| {
+        let row = sight.bmc.as_ref().map_err(Clone::clone)?;
+        let intent = compile(host, row.key, false)?;
+        let held = host.status.as_ref().and_then(|status| status.intent.as_ref());
+        Ok((agent, row, revision::allot(held, hub.dispatch.epoch(), intent)))
+    });
+    let facts = Facts {
+        host,
+        consumer: sight.consumer.as_deref(),
+        agent: sight.agent.as_ref().ok(),
+        agent_is_connected: sight.agent_is_connected,
+        intent: allotted.as_ref().ok().map(|(_, _, (_, status))| status.clone()),
+        refusal: allotted.as_ref().err().cloned(),
+        heard: sight.heard.as_ref(),
+        carried: sight.carried.as_ref().map(|(report, gone)| (report, *gone)),
+        quarantine,
+        accepted: false,
+        leaving: None,
+    };
+    say(hub, host, &facts).await?;
+    if let Ok((agent, row, (intent, _))) = allotted {
+        hub.dispatch.secret(agent, row.clone());
+        hub.send(agent, intent);
+        if let Some(tombstone) = tombstone {
+            hub.send(agent, tombstone);
+        }
+    }
+    accept(hub, sight);
+    Ok(Outcome::Done)
+}
+
+/// The tombstone of a Machine that was removed by force is kept by its host, since the Machine is gone.
+fn keep_tombstone(
+    hub: &Hub,
+    host: &BareMetalHost,
+    sight: &Sight,
+    quarantine: Option<Quarantine>,
+) -> (Option<Quarantine>, Option<Intent>) {
+    let Some(mut quarantine) = quarantine else {
+        return (None, None);
+    };
+    let Some(object) = quarantined(host, &quarantine) else {
+        return (Some(quarantine), None);
+    };
+    let last = hub.last_sent(object.uid);
+    let intent = match last {
+        Some(last) if last.absent => Ok(last),
+        Some(last) => Ok(machine_compile::bury(&last, last.generation.0)),
+        None => {
+            let key = sight.bmc.as_ref().map_or_else(
+                |_| hub.last_credentials(sight.uid.unwrap_or(object.uid)),
+                |row| row.key,
+            );
+            machine_compile::tombstone(object, 0, Cleaning::Metadata, host, key)
+        }
+    };
+    match intent {
+        Ok(intent) => {
+            let (intent, status) =
+                revision::allot(quarantine.intent.as_ref(), hub.dispatch.epoch(), intent);
+            quarantine.intent = Some(status);
+            (Some(quarantine), Some(intent))
+        }
+        Err(_) => (Some(quarantine), None),
+    }
+}
+
+fn is_gone(hub: &Hub, uid: &str) -> bool {
+    let report = uid.parse().ok().and_then(|uid| hub.dispatch.report(uid));
+    report.is_some_and(|received| received.report.gone)
+}
+
+/// The quarantine ends: claim first, then status, then the tombstone is forgotten; a crash in between repeats.
+async fn set_free(
+    hub: &Hub,
+    host: &Arc<BareMetalHost>,
+    sight: &Sight,
+    machine: &str,
+) -> Result<Outcome, Error> {
+    let is_accepted = annotated(host.as_ref(), ANNOTATION_ACCEPT, machine);
+    let ours = host.spec.consumer_ref.as_ref().is_some_and(|consumer| consumer.uid == machine);
+    let host = if ours {
+        let patch = json!({"spec": {"consumerRef": null}});
+        Arc::new(write::change(hub, host.as_ref(), patch, "claim").await?)
+    } else {
+        host.clone()
+    };
+    let facts = Facts {
+        host: &host,
+        consumer: None,
+        agent: sight.agent.as_ref().ok(),
+        agent_is_connected: sight.agent_is_connected,
+        intent: None,
+        refusal: None,
+        heard: sight.heard.as_ref(),
+        carried: None,
+        quarantine: None,
+        accepted: true,
+        leaving: None,
+    };
+    say(hub, &host, &facts).await?;
+    info!(machine, is_accepted, "the quarantine ends");
+    if let Ok(uid) = machine.parse::<Uid>() {
+        if let Some(received) = hub.dispatch.report(uid) {
+            hub.dispatch.accepted(uid, received.report.sequence);
+        }
+        hub.forget(uid);
+    }
+    Ok(Outcome::Done)
+}
+
+/// A host that somebody deleted: its Machine leaves first, then the site forgets it.
+async fn leave(hub: &Hub, host: &Arc<BareMetalHost>, sight: &Sight) -> Result<Outcome, Error> {
+    let uid = host.uid().unwrap_or_default();
+    let is_forced = annotated(host.as_ref(), ANNOTATION_FORCE_DELETE, &uid);
+    let consumer = sight.consumer.as_deref().filter(|machine| {
+        // A Machine that was never sent anywhere lets go by itself; one that is there is waited for.
+        write::is_held(*machine)
+    });
+    let was_sent = host.status.as_ref().is_some_and(|status| status.intent.is_some());
+    let is_gone = sight.received.as_ref().is_some_and(|received| received.report.gone);
+    let quarantine = match hold(host, sight.consumer.as_deref(), |uid| self::is_gone(hub, uid)) {
+        Hold::None | Hold::Ends { .. } => None,
+        Hold::Held(quarantine) => Some(quarantine),
+    };
+    let (quarantine, tombstone) = keep_tombstone(hub, host, sight, quarantine);
+    if consumer.is_none() && (is_forced || is_gone || !was_sent) {
+        write::release(hub, host.as_ref()).await?;
+        info!(is_forced, "gone");
+        accept(hub, sight);
+        // By force, what the agent holds is still to vanish when its line is back: dispatch keeps the tombstone.
+        if let Some(uid) = sight.uid.filter(|_| !is_forced) {
+            hub.forget(uid);
+        }
+        return Ok(Outcome::Done);
+    }
+    let outgoing = match (consumer, &sight.agent) {
+        (None, Ok(agent)) => {
+            let key = sight.bmc.as_ref().map_or_else(
+                |_| hub.last_credentials(sight.uid.unwrap_or(Uid([0; 16]))),
+                |row| row.key,
+            );
+            compile(host, key, true).ok().map(|intent| (agent, intent))
+        }
+        _ => None,
+    };
+    let held = host.status.as_ref().and_then(|status| status.intent.as_ref());
+    let outgoing = outgoing
+        .map(|(agent, intent)| (agent, revision::allot(held, hub.dispatch.epoch(), intent)));
+    let what = match (consumer, &sight.agent) {
+        (Some(machine), _) => format!(
+            "Machine {}/{} holds it; delete that first",
+            machine.namespace().unwrap_or_default(),
+            machine.name_any()
+        ),
+        (None, Ok(agent)) if sight.agent_is_connected => {
+            format!("agent {} forgets it", agent.name)
+        }
+        (None, Ok(agent)) => format!(
+            "agent {} is not connected; set the annotation {ANNOTATION_FORCE_DELETE}={uid} if it never will be",
+            agent.name
+        ),
+        (None, Err(refusal)) => format!(
+            "{}; set the annotation {ANNOTATION_FORCE_DELETE}={uid} if that does not change",
+            refusal.message
+        ),
+    };
+    let facts = Facts {
+        host,
+        consumer: sight.consumer.as_deref(),
+        agent: sight.agent.as_ref().ok(),
+        agent_is_connected: sight.agent_is_connected,
+        intent: outgoing.as_ref().map(|(_, (_, status))| status.clone()),
+        refusal: None,
+        heard: sight.heard.as_ref(),
+        carried: sight.carried.as_ref().map(|(report, gone)| (report, *gone)),
+        quarantine,
+        accepted: false,
+        leaving: Some(what),
+    };
+    say(hub, host, &facts).await?;
+    if let Some((agent, (intent, _))) = outgoing {
+        if let Ok(row) = &sight.bmc {
+            hub.dispatch.secret(agent, row.clone());
+        }
+        hub.send(agent, intent);
+    }
+    if let (Ok(agent), Some(tombstone)) = (&sight.agent, tombstone) {
+        hub.send(agent, tombstone);
+    }
+    accept(hub, sight);
+    Ok(Outcome::Done)
+}
+
+fn accept(hub: &Hub, sight: &Sight) {
+    if let Some(received) = &sight.received {
+        hub.dispatch.accepted(received.report.object.uid, received.report.sequence);
+    }
+}
+
+/// Writes the status and announces what changed.
+async fn say(hub: &Hub, host: &BareMetalHost, facts: &Facts<'_>) -> Result<(), Error> {
+    let after = status(facts, &Time(jiff::Timestamp::now()));
+    if write::status(hub, host, host.status.as_ref(), &after).await?.is_none() {
+        return Ok(());
+    }
+    let before = host.status.clone().unwrap_or_default();
+    if before.phase != after.phase {
+        info!(generation = generation_of(host), old = ?before.phase, new = ?after.phase, "phase");
+    }
+    let text = |phase: Option<HostPhase>| phase.map(|phase| format!("{phase:?}"));
+    if let Some(announcement) = events::transition(
+        host.object_ref(&()),
+        (text(before.phase), text(after.phase)),
+        &before.conditions,
+        &after.conditions,
+    ) {
+        hub.events.announce(announcement);
+    }
+    Ok(())
+}
