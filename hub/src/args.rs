@@ -31,8 +31,6 @@ pub enum Verb {
     },
     /// Print every condition reason and what to do about it, as markdown.
     Reasons,
-    /// Decide who is right when the hub is behind its agents, after a backup was restored.
-    Resume(ResumeArguments),
 }
 
 /// Flags of `run`.
@@ -90,22 +88,4 @@ pub enum LogFormat {
     Json,
     /// For people.
     Text,
-}
-
-/// Flags of `resume`.
-#[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("side").required(true))]
-pub struct ResumeArguments {
-    /// The agents are right: the hub's epoch and revisions are raised above theirs.
-    #[arg(long, group = "side")]
-    pub accept_agents: bool,
-    /// The hub is right: the agents take its intents although they are older.
-    #[arg(long, group = "side")]
-    pub accept_hub: bool,
-    /// How to reach the API; without it the in-cluster account, else the usual kubeconfig.
-    #[arg(long, value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
-    /// The hub's own namespace.
-    #[arg(long, value_name = "NAME", default_value = "vitistack-system")]
-    pub namespace: String,
 }

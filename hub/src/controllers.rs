@@ -175,7 +175,10 @@ impl Hub {
 
     /// Whether a session of this agent is open.
     pub(crate) fn is_connected(&self, agent: &AgentName) -> bool {
-        self.dispatch.sessions().iter().any(|session| session.agent == *agent)
+        self.dispatch
+            .sessions()
+            .iter()
+            .any(|session| session.agent == *agent)
     }
 
     /// What placement looks at, as of now.
@@ -203,10 +206,11 @@ impl Hub {
     /// with the Secret gone nobody knows it, and an empty key is sent: the agent then uses what it holds.
     fn last_credentials(&self, host: Uid) -> SecretKey {
         let last = self.last_sent(host);
-        last.and_then(|intent| intent.secrets.first().copied()).unwrap_or(SecretKey {
-            uid: Uid([0; 16]),
-            digest: vitistack_protocol::ids::Digest::default(),
-        })
+        last.and_then(|intent| intent.secrets.first().copied())
+            .unwrap_or(SecretKey {
+                uid: Uid([0; 16]),
+                digest: vitistack_protocol::ids::Digest::default(),
+            })
     }
 
     /// Nothing of the object is left anywhere.
@@ -300,15 +304,24 @@ async fn worker(hub: Arc<Hub>, stop: CancellationToken) {
         let name = job.key.kind.controller();
         let queue = QueueName { name };
         hub.metrics.queue_adds.get_or_create(&queue).inc();
-        hub.metrics.queue_seconds.get_or_create(&queue).observe(job.waited.as_secs_f64());
-        let active = hub.metrics.active_workers.get_or_create_owned(&Controller { controller: name });
+        hub.metrics
+            .queue_seconds
+            .get_or_create(&queue)
+            .observe(job.waited.as_secs_f64());
+        let active = hub
+            .metrics
+            .active_workers
+            .get_or_create_owned(&Controller { controller: name });
         active.inc();
         let begun = Instant::now();
         let span = info_span!("reconcile", key = %job.key);
         let outcome = reconcile(&hub, &job.key).instrument(span).await;
         active.dec();
         let seconds = begun.elapsed().as_secs_f64();
-        hub.metrics.work_seconds.get_or_create(&queue).observe(seconds);
+        hub.metrics
+            .work_seconds
+            .get_or_create(&queue)
+            .observe(seconds);
         record(&hub, &job.key, outcome, seconds);
         hub.queue.finish(&job.key, outcome);
     }
@@ -322,16 +335,31 @@ fn record(hub: &Hub, key: &Key, outcome: Outcome, seconds: f64) {
         Outcome::Retry => "error",
     };
     let metrics = &hub.metrics;
-    metrics.reconciles.get_or_create(&Reconciled { controller, result }).inc();
-    metrics.reconcile_seconds.get_or_create(&Controller { controller }).observe(seconds);
+    metrics
+        .reconciles
+        .get_or_create(&Reconciled { controller, result })
+        .inc();
+    metrics
+        .reconcile_seconds
+        .get_or_create(&Controller { controller })
+        .observe(seconds);
     let resource = Resource {
         resource_type: controller,
         namespace: key.namespace.clone(),
     };
-    metrics.resource_seconds.get_or_create(&resource).observe(seconds);
+    metrics
+        .resource_seconds
+        .get_or_create(&resource)
+        .observe(seconds);
     if outcome == Outcome::Retry {
-        metrics.reconcile_errors.get_or_create(&Controller { controller }).inc();
-        metrics.queue_retries.get_or_create(&QueueName { name: controller }).inc();
+        metrics
+            .reconcile_errors
+            .get_or_create(&Controller { controller })
+            .inc();
+        metrics
+            .queue_retries
+            .get_or_create(&QueueName { name: controller })
+            .inc();
     }
 }
 
@@ -360,11 +388,17 @@ async fn reconcile(hub: &Hub, key: &Key) -> Outcome {
             Outcome::Retry
         }
         Class::Retry => {
-            warn!(error = &error as &dyn std::error::Error, "the reconcile failed and is tried again");
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "the reconcile failed and is tried again"
+            );
             Outcome::Retry
         }
         Class::Invalid => {
-            warn!(error = &error as &dyn std::error::Error, "the reconcile cannot succeed as things are");
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "the reconcile cannot succeed as things are"
+            );
             Outcome::After(Duration::from_secs(60))
         }
     }

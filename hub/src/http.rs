@@ -2,7 +2,6 @@
 //!
 //! Owns the listener for operators. Must not change anything: all three only read.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::Router;
@@ -80,13 +79,8 @@ async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
     match written {
         Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, OPENMETRICS)], text),
         Err(error) => {
-            text.clear();
-            drop(write!(text, "{error}"));
-            (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],
-                text,
-            )
+            let plain = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+            (StatusCode::INTERNAL_SERVER_ERROR, plain, error.to_string())
         }
     }
 }

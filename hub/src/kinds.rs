@@ -3,10 +3,13 @@
 //! Everything here is synchronous and takes what it needs as arguments: objects, reports, the time. It must not call an
 //! API, know a client or wait for anything; `controllers` is the shell that does.
 
+pub(crate) mod agent;
 pub(crate) mod agents;
 pub(crate) mod causes;
 pub(crate) mod credentials;
+pub(crate) mod datacenter;
 pub(crate) mod host;
+pub(crate) mod kubernetes_provider;
 pub(crate) mod machine;
 pub(crate) mod placement;
 pub(crate) mod provider;
@@ -15,6 +18,7 @@ pub(crate) mod target;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use vitistack_api::conditions::{self, Reason, State, Statement, types};
+use vitistack_api::schema::FieldError;
 
 /// Why something cannot go on, and for whom that is a matter of waiting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,6 +181,19 @@ impl Says<'_> {
             }
         }
     }
+}
+
+/// What no schema can say about a spec, as a refusal.
+///
+/// # Errors
+///
+/// When there are findings: each with its field, value and what is allowed.
+pub(crate) fn valid(findings: &[FieldError]) -> Result<(), Refusal> {
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let texts: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    Err(Refusal::stalled(Reason::ValidationFailed, texts.join("; ")))
 }
 
 /// Whether the object carries `annotation` with exactly this value.

@@ -59,9 +59,13 @@ pub(crate) fn decide(
         },
     };
     let holder = current.holder_identity.as_deref().unwrap_or_default();
-    let duration = current.lease_duration_seconds.unwrap_or(0).max(0).unsigned_abs();
-    let expired = now.saturating_duration_since(sighting.since)
-        >= Duration::from_secs(u64::from(duration));
+    let duration = current
+        .lease_duration_seconds
+        .unwrap_or(0)
+        .max(0)
+        .unsigned_abs();
+    let expired =
+        now.saturating_duration_since(sighting.since) >= Duration::from_secs(u64::from(duration));
     let decision = if holder.is_empty() || holder == identity || expired {
         Decision::Take
     } else {
@@ -119,7 +123,10 @@ impl Candidate {
                         .context("take the Lease vitistack-hub in the hub's namespace");
                 }
                 Err(error) => {
-                    warn!(error = &error as &dyn std::error::Error, "the Lease cannot be read now");
+                    warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the Lease cannot be read now"
+                    );
                 }
             }
             tokio::time::sleep(LOOK).await;
@@ -198,7 +205,10 @@ impl Leadership {
                     anyhow::bail!("another replica took the Lease");
                 }
                 Err(error) => {
-                    warn!(error = &error as &dyn std::error::Error, "the Lease was not renewed");
+                    warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the Lease was not renewed"
+                    );
                     // A call may still take its deadline before the Lease ends for the others.
                     anyhow::ensure!(
                         renewed.elapsed() + RENEW + CALL < DURATION + RENEW,
@@ -214,7 +224,10 @@ impl Leadership {
         }
         let api = &self.candidate.api;
         if let Err(error) = within(api.replace(NAME, &PostParams::default(), &given_up)).await {
-            warn!(error = &error as &dyn std::error::Error, "the Lease was not given up; it expires");
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "the Lease was not given up; it expires"
+            );
         }
         Ok(())
     }

@@ -1,8 +1,70 @@
 //! The program `vitistack-hub`.
 
+use std::io::Write as _;
+
+use anyhow::Context as _;
 use clap::Parser as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use vitistack_hub::args::{Arguments, ServiceArguments, Verb};
+use vitistack_hub::config::{self, Config};
+use vitistack_hub::{definitions, run, telemetry};
 
 fn main() -> anyhow::Result<()> {
-    let _arguments = vitistack_hub::args::Arguments::parse();
-    Ok(())
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("a TLS provider is installed already"))?;
+    let Arguments { verb } = Arguments::parse();
+    match verb {
+        Verb::Run(arguments) => {
+            log(&arguments.service)?;
+            block_on(serve(Config::of_run(arguments)))
+        }
+        Verb::Standalone(arguments) => {
+            log(&arguments.service)?;
+            block_on(serve(Config::of_standalone(arguments)))
+        }
+        Verb::Crd {
+            out_dir: Some(directory),
+        } => definitions::write_into(&directory),
+        Verb::Crd { out_dir: None } => print(&definitions::yaml()),
+        Verb::Reasons => print(&definitions::reasons()),
+    }
+}
+
+fn log(service: &ServiceArguments) -> anyhow::Result<()> {
+    telemetry::install(service.log_format, &config::log_filter())
+}
+
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("start the runtime")?
+        .block_on(work)
+}
+
+/// Runs a hub until SIGTERM or SIGINT.
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let cancel = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
+    let hub = run::run(config, cancel.clone());
+    tokio::pin!(hub);
+    tokio::select! {
+        // The signals are cancel-safe; the hub is polled on below.
+        ended = &mut hub => return ended,
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    cancel.cancel();
+    hub.await
+}
+
+/// To standard output; a reader that went away is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("write to standard output"),
+    }
 }

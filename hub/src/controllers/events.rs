@@ -84,7 +84,11 @@ impl Publisher {
             } = announcement;
             note.truncate(note.floor_char_boundary(NOTE));
             let event = Event {
-                type_: if is_warning { EventType::Warning } else { EventType::Normal },
+                type_: if is_warning {
+                    EventType::Warning
+                } else {
+                    EventType::Normal
+                },
                 reason,
                 note: Some(note).filter(|note| !note.is_empty()),
                 action,
@@ -94,7 +98,10 @@ impl Publisher {
                 Ok(Ok(())) => {}
                 // A namespace that is being deleted takes no Events; nothing depends on them.
                 Ok(Err(error)) => {
-                    debug!(error = &error as &dyn std::error::Error, "an Event was not taken");
+                    debug!(
+                        error = &error as &dyn std::error::Error,
+                        "an Event was not taken"
+                    );
                 }
                 Err(_) => debug!("an Event was not taken in time"),
             }
@@ -127,6 +134,10 @@ pub(crate) fn transition(
         } else {
             format!("{phase}: {}", ready.message)
         },
-        action: if phase.is_empty() { "Reconcile".to_owned() } else { phase },
+        action: if phase.is_empty() {
+            "Reconcile".to_owned()
+        } else {
+            phase
+        },
     })
 }

@@ -62,15 +62,22 @@ struct Sight {
 impl Sight {
     fn of(hub: &Hub, host: &BareMetalHost) -> Self {
         let uid = uid_of(host);
-        let consumer_uid =
-            host.spec.consumer_ref.as_ref().and_then(|consumer| consumer.uid.parse().ok());
+        let consumer_uid = host
+            .spec
+            .consumer_ref
+            .as_ref()
+            .and_then(|consumer| consumer.uid.parse().ok());
         let agent = agent_of(hub, host);
         let received = uid.and_then(|uid| hub.dispatch.report(uid));
-        let heard = received.as_ref().and_then(|received| readable(received.report.read(), received));
-        let carried = consumer_uid.and_then(|uid| hub.dispatch.report(uid)).and_then(|received| {
-            let report = readable(received.report.read::<MachineReport>(), &received)?;
-            Some((report, received.report.gone))
-        });
+        let heard = received
+            .as_ref()
+            .and_then(|received| readable(received.report.read(), received));
+        let carried = consumer_uid
+            .and_then(|uid| hub.dispatch.report(uid))
+            .and_then(|received| {
+                let report = readable(received.report.read::<MachineReport>(), &received)?;
+                Some((report, received.report.gone))
+            });
         Self {
             uid,
             consumer: consumer_uid.and_then(|uid| hub.caches.machines.by_uid(uid)),
@@ -103,7 +110,10 @@ fn readable<T>(
 fn agent_of(hub: &Hub, host: &BareMetalHost) -> Result<AgentName, Refusal> {
     let namespace = host.namespace().unwrap_or_default();
     let name = &host.spec.machine_provider_ref.name;
-    let held = host.status.as_ref().and_then(|status| status.agent.as_deref());
+    let held = host
+        .status
+        .as_ref()
+        .and_then(|status| status.agent.as_deref());
     let known = hub.caches.agents.all();
     let Some(provider) = hub.caches.providers.find(&namespace, name) else {
         // On the way out a provider that went first does not matter.
@@ -112,15 +122,21 @@ fn agent_of(hub: &Hub, host: &BareMetalHost) -> Result<AgentName, Refusal> {
                 && Some(agent.name_any().as_str()) == held
                 && agent.spec.revoked != Some(true)
         });
-        return holder.and_then(|agent| agents::identity(agent)).ok_or_else(|| {
-            Refusal::waits(
-                Reason::ProviderNotFound,
-                format!("spec.machineProviderRef: MachineProvider {namespace}/{name} does not exist"),
-            )
-        });
+        return holder
+            .and_then(|agent| agents::identity(agent))
+            .ok_or_else(|| {
+                Refusal::waits(
+                    Reason::ProviderNotFound,
+                    format!(
+                        "spec.machineProviderRef: MachineProvider {namespace}/{name} does not exist"
+                    ),
+                )
+            });
     };
     let site = agents::site_of(&provider)?;
-    agents::choose(&known, site, &[&namespace], held, |agent| hub.is_connected(agent))
+    agents::choose(&known, site, &[&namespace], held, |agent| {
+        hub.is_connected(agent)
+    })
 }
 
 /// A host that stays.
@@ -131,18 +147,32 @@ async fn settle(hub: &Hub, host: &Arc<BareMetalHost>, sight: &Sight) -> Result<O
         Hold::Ends { machine } => return set_free(hub, host, sight, &machine).await,
     };
     let (quarantine, tombstone) = keep_tombstone(hub, host, sight, quarantine);
-    let allotted = sight.agent.as_ref().map_err(Clone::clone).and_then(|agent| {
-        let row = sight.bmc.as_ref().map_err(Clone::clone)?;
-        let intent = compile(host, row.key, false)?;
-        let held = host.status.as_ref().and_then(|status| status.intent.as_ref());
-        Ok((agent, row, revision::allot(held, hub.dispatch.epoch(), intent)))
-    });
+    let allotted = sight
+        .agent
+        .as_ref()
+        .map_err(Clone::clone)
+        .and_then(|agent| {
+            let row = sight.bmc.as_ref().map_err(Clone::clone)?;
+            let intent = compile(host, row.key, false)?;
+            let held = host
+                .status
+                .as_ref()
+                .and_then(|status| status.intent.as_ref());
+            Ok((
+                agent,
+                row,
+                revision::allot(held, hub.dispatch.epoch(), intent),
+            ))
+        });
     let facts = Facts {
         host,
         consumer: sight.consumer.as_deref(),
         agent: sight.agent.as_ref().ok(),
         agent_is_connected: sight.agent_is_connected,
-        intent: allotted.as_ref().ok().map(|(_, _, (_, status))| status.clone()),
+        intent: allotted
+            .as_ref()
+            .ok()
+            .map(|(_, _, (_, status))| status.clone()),
         refusal: allotted.as_ref().err().cloned(),
         heard: sight.heard.as_ref(),
         carried: sight.carried.as_ref().map(|(report, gone)| (report, *gone)),
@@ -211,7 +241,11 @@ async fn set_free(
     machine: &str,
 ) -> Result<Outcome, Error> {
     let is_accepted = annotated(host.as_ref(), ANNOTATION_ACCEPT, machine);
-    let ours = host.spec.consumer_ref.as_ref().is_some_and(|consumer| consumer.uid == machine);
+    let ours = host
+        .spec
+        .consumer_ref
+        .as_ref()
+        .is_some_and(|consumer| consumer.uid == machine);
     let host = if ours {
         let patch = json!({"spec": {"consumerRef": null}});
         Arc::new(write::change(hub, host.as_ref(), patch, "claim").await?)
@@ -250,9 +284,17 @@ async fn leave(hub: &Hub, host: &Arc<BareMetalHost>, sight: &Sight) -> Result<Ou
         // A Machine that was never sent anywhere lets go by itself; one that is there is waited for.
         write::is_held(*machine)
     });
-    let was_sent = host.status.as_ref().is_some_and(|status| status.intent.is_some());
-    let is_gone = sight.received.as_ref().is_some_and(|received| received.report.gone);
-    let quarantine = match hold(host, sight.consumer.as_deref(), |uid| self::is_gone(hub, uid)) {
+    let was_sent = host
+        .status
+        .as_ref()
+        .is_some_and(|status| status.intent.is_some());
+    let is_gone = sight
+        .received
+        .as_ref()
+        .is_some_and(|received| received.report.gone);
+    let quarantine = match hold(host, sight.consumer.as_deref(), |uid| {
+        self::is_gone(hub, uid)
+    }) {
         Hold::None | Hold::Ends { .. } => None,
         Hold::Held(quarantine) => Some(quarantine),
     };
@@ -277,7 +319,10 @@ async fn leave(hub: &Hub, host: &Arc<BareMetalHost>, sight: &Sight) -> Result<Ou
         }
         _ => None,
     };
-    let held = host.status.as_ref().and_then(|status| status.intent.as_ref());
+    let held = host
+        .status
+        .as_ref()
+        .and_then(|status| status.intent.as_ref());
     let outgoing = outgoing
         .map(|(agent, intent)| (agent, revision::allot(held, hub.dispatch.epoch(), intent)));
     let what = match (consumer, &sight.agent) {
@@ -327,14 +372,18 @@ async fn leave(hub: &Hub, host: &Arc<BareMetalHost>, sight: &Sight) -> Result<Ou
 
 fn accept(hub: &Hub, sight: &Sight) {
     if let Some(received) = &sight.received {
-        hub.dispatch.accepted(received.report.object.uid, received.report.sequence);
+        hub.dispatch
+            .accepted(received.report.object.uid, received.report.sequence);
     }
 }
 
 /// Writes the status and announces what changed.
 async fn say(hub: &Hub, host: &BareMetalHost, facts: &Facts<'_>) -> Result<(), Error> {
     let after = status(facts, &Time(jiff::Timestamp::now()));
-    if write::status(hub, host, host.status.as_ref(), &after).await?.is_none() {
+    if write::status(hub, host, host.status.as_ref(), &after)
+        .await?
+        .is_none()
+    {
         return Ok(());
     }
     let before = host.status.clone().unwrap_or_default();

@@ -13,6 +13,7 @@ use vitistack_api::host::BareMetalHost;
 use vitistack_api::machine::{Machine, MachinePhase, PlacedHost, Placement};
 use vitistack_api::machine_provider::{MachineProvider, ProviderType};
 use vitistack_api::reference::ObjectReference;
+use vitistack_api::validate;
 use vitistack_protocol::identity::AgentName;
 use vitistack_protocol::message::intent::SecretRow;
 use vitistack_protocol::message::report::MachineReport;
@@ -23,9 +24,7 @@ use crate::dispatch::Received;
 use crate::kinds::machine::compile::{self, Compiled, Sources};
 use crate::kinds::machine::status::{Facts, Heard, Leaving, status};
 use crate::kinds::machine::{Claim, claim};
-use crate::kinds::{
-    Refusal, agents, credentials, is_deleting, placement, revision,
-};
+use crate::kinds::{Refusal, agents, credentials, is_deleting, placement, revision, valid};
 use crate::queue::{Key, Outcome};
 
 /// Brings one Machine closer to its spec.
@@ -47,7 +46,10 @@ pub(super) async fn reconcile(hub: &Hub, key: &Key) -> Result<Outcome, Error> {
             let known = known(hub, &machine);
             let facts = Facts {
                 machine: &machine,
-                placement: machine.status.as_ref().and_then(|status| status.placement.clone()),
+                placement: machine
+                    .status
+                    .as_ref()
+                    .and_then(|status| status.placement.clone()),
                 provider: None,
                 host: None,
                 agent: None,
@@ -93,14 +95,20 @@ async fn place(hub: &Hub, machine: &Machine) -> Result<Result<Home, Refusal>, Er
                 host,
             }))
         }
-        Ok(Claim::Free) => choose(hub, machine).await,
+        Ok(Claim::Free) => match valid(&validate::machine(machine)) {
+            Ok(()) => choose(hub, machine).await,
+            Err(refusal) => Ok(Err(refusal)),
+        },
     }
 }
 
 /// Chooses provider and host, and claims the host, while no other Machine does.
 async fn choose(hub: &Hub, machine: &Machine) -> Result<Result<Home, Refusal>, Error> {
     let Ok(_permit) = hub.placing.acquire().await else {
-        return Ok(Err(Refusal::waits(Reason::Progressing, "the hub is stopping")));
+        return Ok(Err(Refusal::waits(
+            Reason::Progressing,
+            "the hub is stopping",
+        )));
     };
     let field = hub.field();
     let chosen = match placement::choose_provider(&field, machine) {
@@ -125,13 +133,9 @@ async fn choose(hub: &Hub, machine: &Machine) -> Result<Result<Home, Refusal>, E
         Err(refusal) => return Ok(Err(refusal)),
     };
     let host = Arc::new(take(hub, machine, host).await?);
-    let reference = |object: &dyn Named| ObjectReference {
-        name: object.name(),
-        namespace: object.namespace(),
-    };
     let placement = Placement {
         machine_provider: Some(reference(chosen.provider.as_ref())),
-        datacenter: chosen.datacenter.as_deref().map(|datacenter| reference(datacenter)),
+        datacenter: chosen.datacenter.as_deref().map(reference),
         host: Some(placed(&host)),
     };
     // Written before the permit is given back, so that the next one counts this Machine.
@@ -147,19 +151,11 @@ async fn choose(hub: &Hub, machine: &Machine) -> Result<Result<Home, Refusal>, E
     Ok(Ok(Home { host, placement }))
 }
 
-/// Name and namespace of whatever has them.
-trait Named {
-    fn name(&self) -> String;
-    fn namespace(&self) -> Option<String>;
-}
-
-impl<K: kube::Resource> Named for K {
-    fn name(&self) -> String {
-        self.meta().name.clone().unwrap_or_default()
-    }
-
-    fn namespace(&self) -> Option<String> {
-        self.meta().namespace.clone()
+/// The object as others refer to it.
+fn reference<K: kube::Resource>(object: &K) -> ObjectReference {
+    ObjectReference {
+        name: object.name_any(),
+        namespace: object.namespace(),
     }
 }
 
@@ -172,11 +168,7 @@ fn placed(host: &BareMetalHost) -> PlacedHost {
 }
 
 /// Compare-and-swap of `spec.consumerRef`: fails if anybody changed the host since it was read.
-async fn take(
-    hub: &Hub,
-    machine: &Machine,
-    host: &BareMetalHost,
-) -> Result<BareMetalHost, Error> {
+async fn take(hub: &Hub, machine: &Machine, host: &BareMetalHost) -> Result<BareMetalHost, Error> {
     let claim = json!({"spec": {"consumerRef": {
         "name": machine.name_any(),
         "namespace": machine.namespace(),
@@ -187,7 +179,10 @@ async fn take(
 
 /// Where the Machine is, as status has it, or made from the claim if a crash came between the two writes.
 fn placement_of(hub: &Hub, machine: &Machine, host: &BareMetalHost) -> Placement {
-    let before = machine.status.as_ref().and_then(|status| status.placement.clone());
+    let before = machine
+        .status
+        .as_ref()
+        .and_then(|status| status.placement.clone());
     let mut placement = before.unwrap_or_default();
     placement.host = Some(placed(host));
     if placement.machine_provider.is_none() {
@@ -200,10 +195,7 @@ fn placement_of(hub: &Hub, machine: &Machine, host: &BareMetalHost) -> Placement
         && let Ok(chosen) = placement::choose_provider(&hub.field(), machine)
         && let Some(datacenter) = chosen.datacenter
     {
-        placement.datacenter = Some(ObjectReference {
-            name: datacenter.name_any(),
-            namespace: datacenter.namespace(),
-        });
+        placement.datacenter = Some(reference(datacenter.as_ref()));
     }
     placement
 }
@@ -243,8 +235,14 @@ async fn settle(hub: &Hub, machine: &Machine, home: &Home) -> Result<Outcome, Er
     let compiled = provider
         .as_deref()
         .map_err(Clone::clone)
-        .and_then(|provider| compile_present(hub, machine, &home.host, provider));
-    let held = machine.status.as_ref().and_then(|status| status.intent.as_ref());
+        .and_then(|provider| {
+            valid(&validate::machine(machine))?;
+            compile_present(hub, machine, &home.host, provider)
+        });
+    let held = machine
+        .status
+        .as_ref()
+        .and_then(|status| status.intent.as_ref());
     let (outgoing, refusal) = match (&agent, compiled) {
         (Ok(agent), Ok(compiled)) => {
             let (intent, status) = revision::allot(held, hub.dispatch.epoch(), compiled.intent);
@@ -290,7 +288,9 @@ fn accept(hub: &Hub, host: &BareMetalHost, known: &Known) {
             .hosts
             .find(&host.namespace().unwrap_or_default(), &host.name_any())
             .is_some_and(|host| {
-                host.status.as_ref().and_then(|status| status.provisioned.as_ref())
+                host.status
+                    .as_ref()
+                    .and_then(|status| status.provisioned.as_ref())
                     == Some(&wanted)
             });
         if !stands {
@@ -323,7 +323,10 @@ fn agent_of(
     provider: Result<&MachineProvider, &Refusal>,
 ) -> Result<AgentName, Refusal> {
     let site = agents::site_of(provider.map_err(Clone::clone)?)?;
-    let namespaces = [host.namespace().unwrap_or_default(), machine.namespace().unwrap_or_default()];
+    let namespaces = [
+        host.namespace().unwrap_or_default(),
+        machine.namespace().unwrap_or_default(),
+    ];
     let mut distinct: Vec<&str> = namespaces.iter().map(String::as_str).collect();
     distinct.dedup();
     // Machine and host are driven by the same agent.
@@ -331,7 +334,11 @@ fn agent_of(
         .status
         .as_ref()
         .and_then(|status| status.agent.as_deref())
-        .or_else(|| host.status.as_ref().and_then(|status| status.agent.as_deref()));
+        .or_else(|| {
+            host.status
+                .as_ref()
+                .and_then(|status| status.agent.as_deref())
+        });
     agents::choose(&hub.caches.agents.all(), site, &distinct, held, |agent| {
         hub.is_connected(agent)
     })
@@ -369,7 +376,10 @@ pub(super) fn bmc_row(hub: &Hub, host: &BareMetalHost) -> Result<SecretRow, Refu
             Refusal::stalled(Reason::ValidationFailed, format!("{field}: {conflict}"))
         })?
         .ok_or_else(|| {
-            Refusal::stalled(Reason::ValidationFailed, format!("{field}: name is required"))
+            Refusal::stalled(
+                Reason::ValidationFailed,
+                format!("{field}: name is required"),
+            )
         })?;
     let known = hub.secrets.look(namespace, name);
     let secret = credentials::secret(known.sight(), namespace, name, &own, field)?;
@@ -384,7 +394,10 @@ async fn say(hub: &Hub, machine: &Machine, facts: &Facts<'_>) -> Result<(), Erro
         &machine.namespace().unwrap_or_default(),
         &machine.name_any(),
     );
-    let current = current.as_deref().filter(|held| held.uid() == machine.uid()).unwrap_or(machine);
+    let current = current
+        .as_deref()
+        .filter(|held| held.uid() == machine.uid())
+        .unwrap_or(machine);
     let before = current.status.as_ref();
     if write::status(hub, current, before, &after).await?.is_none() {
         return Ok(());
@@ -407,7 +420,10 @@ async fn say(hub: &Hub, machine: &Machine, facts: &Facts<'_>) -> Result<(), Erro
     }
     let text = |phase: Option<MachinePhase>| phase.map(|phase| format!("{phase:?}"));
     let empty = Vec::new();
-    let conditions = machine.status.as_ref().map_or(&empty, |status| &status.conditions);
+    let conditions = machine
+        .status
+        .as_ref()
+        .map_or(&empty, |status| &status.conditions);
     if let Some(announcement) = events::transition(
         machine.object_ref(&()),
         (text(old), text(new)),

@@ -73,10 +73,14 @@ impl Default for Secrets {
 impl Secrets {
     /// What is known of a Secret. Asking is what makes its namespace be watched.
     pub(crate) fn look(&self, namespace: &str, name: &str) -> Known {
-        let known = self.namespaces.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self
+            .namespaces
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         let Some(state) = known.get(namespace) else {
             drop(known);
-            self.wanted.send_if_modified(|wanted| wanted.insert(namespace.to_owned()));
+            self.wanted
+                .send_if_modified(|wanted| wanted.insert(namespace.to_owned()));
             return Known::Unseen;
         };
         if let Some(secret) = state.cache.find(namespace, name) {
@@ -98,8 +102,11 @@ pub(crate) async fn run(hub: Arc<Hub>, cancel: CancellationToken) {
     loop {
         let namespaces = wanted.borrow_and_update().clone();
         for name in namespaces {
-            let mut known =
-                hub.secrets.namespaces.write().unwrap_or_else(PoisonError::into_inner);
+            let mut known = hub
+                .secrets
+                .namespaces
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
             if !known.contains_key(&name) {
                 let state = Arc::new(Namespace::default());
                 known.insert(name.clone(), state.clone());
@@ -157,7 +164,11 @@ async fn follow(hub: Arc<Hub>, name: String, state: Arc<Namespace>, cancel: Canc
 }
 
 fn take(hub: &Hub, state: &Namespace, mut secret: Secret) {
-    if secret.type_.as_deref().is_some_and(|kind| FOREIGN.contains(&kind)) {
+    if secret
+        .type_
+        .as_deref()
+        .is_some_and(|kind| FOREIGN.contains(&kind))
+    {
         secret.data = None;
     }
     secret.metadata.managed_fields = None;
@@ -193,7 +204,10 @@ fn refuse(hub: &Hub, name: &str, state: &Namespace, error: &watcher::Error) {
         let is_news = denied.replace("forbidden".to_owned()).is_none();
         drop(denied);
         if is_news {
-            warn!(namespace = name, "the hub may not read Secrets of this namespace");
+            warn!(
+                namespace = name,
+                "the hub may not read Secrets of this namespace"
+            );
             wakes::secrets_of(hub, name);
         }
     }

@@ -92,12 +92,26 @@ impl Hub {
     pub(super) fn queue_resync(&self) {
         let caches = &self.caches;
         let mut keys: Vec<Key> = Vec::new();
-        keys.extend(caches.agents.all().iter().map(|object| key(Kind::Agent, object.as_ref())));
         keys.extend(
-            caches.providers.all().iter().map(|object| key(Kind::MachineProvider, object.as_ref())),
+            caches
+                .agents
+                .all()
+                .iter()
+                .map(|object| key(Kind::Agent, object.as_ref())),
         );
         keys.extend(
-            caches.datacenters.all().iter().map(|object| key(Kind::Datacenter, object.as_ref())),
+            caches
+                .providers
+                .all()
+                .iter()
+                .map(|object| key(Kind::MachineProvider, object.as_ref())),
+        );
+        keys.extend(
+            caches
+                .datacenters
+                .all()
+                .iter()
+                .map(|object| key(Kind::Datacenter, object.as_ref())),
         );
         keys.extend(
             caches
@@ -107,9 +121,19 @@ impl Hub {
                 .map(|object| key(Kind::KubernetesProvider, object.as_ref())),
         );
         keys.extend(
-            caches.hosts.all().iter().map(|object| key(Kind::BareMetalHost, object.as_ref())),
+            caches
+                .hosts
+                .all()
+                .iter()
+                .map(|object| key(Kind::BareMetalHost, object.as_ref())),
         );
-        keys.extend(caches.machines.all().iter().map(|object| key(Kind::Machine, object.as_ref())));
+        keys.extend(
+            caches
+                .machines
+                .all()
+                .iter()
+                .map(|object| key(Kind::Machine, object.as_ref())),
+        );
         for key in keys {
             self.queue.add(key, Priority::Resync);
         }
@@ -129,12 +153,16 @@ impl Hub {
 }
 
 fn is_unplaced(machine: &Machine) -> bool {
-    machine.status.as_ref().is_none_or(|status| status.placement.is_none())
+    machine
+        .status
+        .as_ref()
+        .is_none_or(|status| status.placement.is_none())
 }
 
 impl Woken for Datacenter {
     fn changed(hub: &Hub, object: &Self, before: Option<&Self>) {
-        hub.queue.add(key(Kind::Datacenter, object), urgency(object, before));
+        hub.queue
+            .add(key(Kind::Datacenter, object), urgency(object, before));
         if before.is_none_or(|before| before.spec != object.spec) {
             hub.wake_machines(is_unplaced);
             hub.wake_kubernetes_providers();
@@ -149,7 +177,10 @@ impl Woken for Datacenter {
 
 impl Woken for KubernetesProvider {
     fn changed(hub: &Hub, object: &Self, before: Option<&Self>) {
-        hub.queue.add(key(Kind::KubernetesProvider, object), urgency(object, before));
+        hub.queue.add(
+            key(Kind::KubernetesProvider, object),
+            urgency(object, before),
+        );
         hub.wake_datacenters();
     }
 
@@ -160,7 +191,8 @@ impl Woken for KubernetesProvider {
 
 impl Woken for MachineProvider {
     fn changed(hub: &Hub, object: &Self, before: Option<&Self>) {
-        hub.queue.add(key(Kind::MachineProvider, object), urgency(object, before));
+        hub.queue
+            .add(key(Kind::MachineProvider, object), urgency(object, before));
         around_provider(hub, object);
     }
 
@@ -175,7 +207,10 @@ fn around_provider(hub: &Hub, provider: &MachineProvider) {
         host.spec.machine_provider_ref.name == name && host.namespace() == namespace
     });
     hub.wake_machines(|machine| {
-        let placement = machine.status.as_ref().and_then(|status| status.placement.as_ref());
+        let placement = machine
+            .status
+            .as_ref()
+            .and_then(|status| status.placement.as_ref());
         match placement.and_then(|placement| placement.machine_provider.as_ref()) {
             None => true,
             Some(reference) => reference.name == name && reference.namespace == namespace,
@@ -187,7 +222,8 @@ fn around_provider(hub: &Hub, provider: &MachineProvider) {
 
 impl Woken for Agent {
     fn changed(hub: &Hub, object: &Self, before: Option<&Self>) {
-        hub.queue.add(key(Kind::Agent, object), urgency(object, before));
+        hub.queue
+            .add(key(Kind::Agent, object), urgency(object, before));
         if before.is_none_or(|before| before.spec != object.spec) {
             around_agents(hub);
         }
@@ -206,13 +242,14 @@ fn around_agents(hub: &Hub) {
 
 impl Woken for Machine {
     fn changed(hub: &Hub, object: &Self, before: Option<&Self>) {
-        hub.queue.add(key(Kind::Machine, object), urgency(object, before));
+        hub.queue
+            .add(key(Kind::Machine, object), urgency(object, before));
         around_claim(hub, object);
         let place = |machine: &Self| machine.status.as_ref()?.placement.clone();
         let phase = |machine: &Self| machine.status.as_ref()?.phase;
-        if before.is_none_or(|before| {
-            place(before) != place(object) || phase(before) != phase(object)
-        }) {
+        if before
+            .is_none_or(|before| place(before) != place(object) || phase(before) != phase(object))
+        {
             around_count(hub, object);
         }
     }
@@ -228,7 +265,11 @@ impl Woken for Machine {
 fn around_claim(hub: &Hub, machine: &Machine) {
     let uid = machine.uid().unwrap_or_default();
     hub.wake_hosts(|host| {
-        let claimed = host.spec.consumer_ref.as_ref().is_some_and(|consumer| consumer.uid == uid);
+        let claimed = host
+            .spec
+            .consumer_ref
+            .as_ref()
+            .is_some_and(|consumer| consumer.uid == uid);
         let status = host.status.as_ref();
         let held = status
             .and_then(|status| status.quarantine.as_ref())
@@ -238,7 +279,10 @@ fn around_claim(hub: &Hub, machine: &Machine) {
 }
 
 fn around_count(hub: &Hub, machine: &Machine) {
-    let placement = machine.status.as_ref().and_then(|status| status.placement.clone());
+    let placement = machine
+        .status
+        .as_ref()
+        .and_then(|status| status.placement.clone());
     if let Some(reference) = placement.and_then(|placement| placement.machine_provider) {
         hub.wake_providers(|provider| {
             provider.name_any() == reference.name && provider.namespace() == reference.namespace
@@ -249,7 +293,8 @@ fn around_count(hub: &Hub, machine: &Machine) {
 
 impl Woken for BareMetalHost {
     fn changed(hub: &Hub, object: &Self, before: Option<&Self>) {
-        hub.queue.add(key(Kind::BareMetalHost, object), urgency(object, before));
+        hub.queue
+            .add(key(Kind::BareMetalHost, object), urgency(object, before));
         let consumer = |host: &Self| host.spec.consumer_ref.clone();
         for uid in [consumer(object), before.and_then(consumer)]
             .into_iter()
@@ -288,7 +333,10 @@ fn around_secret(hub: &Hub, namespace: &str, is_named: impl Fn(Option<&str>) -> 
             && is_named(reference.resolve().ok().flatten())
     };
     for host in hub.caches.hosts.all() {
-        if names(&host.spec.bmc.credentials_ref, &host.namespace().unwrap_or_default()) {
+        if names(
+            &host.spec.bmc.credentials_ref,
+            &host.namespace().unwrap_or_default(),
+        ) {
             hub.wake(Kind::BareMetalHost, host.as_ref());
             let consumer = host.spec.consumer_ref.as_ref();
             if let Some(uid) = consumer.and_then(|consumer| consumer.uid.parse().ok()) {
@@ -342,9 +390,16 @@ fn reported(hub: &Hub, uid: Uid) {
     }
     let text = uid.to_string();
     hub.wake_hosts(|host| {
-        let held = host.status.as_ref().and_then(|status| status.quarantine.as_ref());
+        let held = host
+            .status
+            .as_ref()
+            .and_then(|status| status.quarantine.as_ref());
         held.is_some_and(|quarantine| quarantine.machine_uid == text)
-            || host.spec.consumer_ref.as_ref().is_some_and(|consumer| consumer.uid == text)
+            || host
+                .spec
+                .consumer_ref
+                .as_ref()
+                .is_some_and(|consumer| consumer.uid == text)
     });
 }
 
@@ -360,13 +415,25 @@ fn session(hub: &Hub, agent: &AgentName) {
     hub.wake_providers(|provider| {
         crate::kinds::agents::site_of(provider).is_ok_and(|site| site == agent.site)
     });
-    hub.wake_hosts(|host| belongs(host.status.as_ref().and_then(|status| status.agent.as_ref()), agent));
+    hub.wake_hosts(|host| {
+        belongs(
+            host.status
+                .as_ref()
+                .and_then(|status| status.agent.as_ref()),
+            agent,
+        )
+    });
     hub.wake_machines(|machine| {
-        belongs(machine.status.as_ref().and_then(|status| status.agent.as_ref()), agent)
+        belongs(
+            machine
+                .status
+                .as_ref()
+                .and_then(|status| status.agent.as_ref()),
+            agent,
+        )
     });
 }
 
 fn belongs(held: Option<&String>, agent: &AgentName) -> bool {
     held.is_none_or(|held| *held == agent.name)
 }
-

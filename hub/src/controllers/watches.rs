@@ -24,11 +24,31 @@ use crate::cache::Seen;
 pub(super) fn start(tasks: &mut JoinSet<()>, hub: &Arc<Hub>, cancel: &CancellationToken) {
     let client = &hub.client;
     let (h, c) = (hub, cancel);
-    tasks.spawn(follow::<Datacenter>(h.clone(), Api::all(client.clone()), c.clone()));
-    tasks.spawn(follow::<MachineProvider>(h.clone(), Api::all(client.clone()), c.clone()));
-    tasks.spawn(follow::<KubernetesProvider>(h.clone(), Api::all(client.clone()), c.clone()));
-    tasks.spawn(follow::<Machine>(h.clone(), Api::all(client.clone()), c.clone()));
-    tasks.spawn(follow::<BareMetalHost>(h.clone(), Api::all(client.clone()), c.clone()));
+    tasks.spawn(follow::<Datacenter>(
+        h.clone(),
+        Api::all(client.clone()),
+        c.clone(),
+    ));
+    tasks.spawn(follow::<MachineProvider>(
+        h.clone(),
+        Api::all(client.clone()),
+        c.clone(),
+    ));
+    tasks.spawn(follow::<KubernetesProvider>(
+        h.clone(),
+        Api::all(client.clone()),
+        c.clone(),
+    ));
+    tasks.spawn(follow::<Machine>(
+        h.clone(),
+        Api::all(client.clone()),
+        c.clone(),
+    ));
+    tasks.spawn(follow::<BareMetalHost>(
+        h.clone(),
+        Api::all(client.clone()),
+        c.clone(),
+    ));
     let own = Api::namespaced(client.clone(), &hub.namespace);
     tasks.spawn(follow::<Agent>(h.clone(), own, c.clone()));
 }

@@ -114,8 +114,11 @@ pub(super) async fn hold<K: Woken>(hub: &Hub, object: &K) -> Result<K, Error> {
 /// Removes our finalizer. The object is left in the cache for the watch to remove: it may be gone already.
 pub(super) async fn release<K: Object>(hub: &Hub, object: &K) -> Result<(), Error> {
     let ours = finalizer::<K>();
-    let others: Vec<&String> =
-        object.finalizers().iter().filter(|finalizer| **finalizer != ours).collect();
+    let others: Vec<&String> = object
+        .finalizers()
+        .iter()
+        .filter(|finalizer| **finalizer != ours)
+        .collect();
     let patch = json!({"metadata": {"finalizers": others}});
     merge_patch(hub, object, patch, "finalizer").await.map(drop)
 }
@@ -158,7 +161,10 @@ pub(super) async fn status<K: Woken, S: Serialize + Sync>(
     let call = api.patch_status(&name, &params, &merge);
     let written = within(call, "status").await?;
     let controller = K::CONTROLLER;
-    hub.metrics.status_writes.get_or_create(&Controller { controller }).inc();
+    hub.metrics
+        .status_writes
+        .get_or_create(&Controller { controller })
+        .inc();
     take_in(hub, written.clone());
     Ok(Some(written))
 }

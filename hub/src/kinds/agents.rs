@@ -93,9 +93,13 @@ pub(crate) fn choose(
 }
 
 fn serves(agent: &Agent, namespaces: &[&str]) -> bool {
-    namespaces
-        .iter()
-        .all(|namespace| agent.spec.served_namespaces.iter().any(|served| served == namespace))
+    namespaces.iter().all(|namespace| {
+        agent
+            .spec
+            .served_namespaces
+            .iter()
+            .any(|served| served == namespace)
+    })
 }
 
 fn describe(agent: &Agent) -> String {

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use vitistack_api::conditions::Reason;
-use vitistack_api::names::{ANNOTATION_ALLOW_FROM, bmc_credentials};
+use vitistack_api::names::bmc_credentials;
+use vitistack_api::refs;
 use vitistack_protocol::message::intent::{Credentials, SecretRow};
 
-use super::{Refusal, annotation_of};
+use super::Refusal;
 use crate::cache::uid_of;
 
 #[cfg(test)]
@@ -65,20 +66,9 @@ pub(crate) fn secret<'a>(
             ));
         }
     };
-    let allowed = namespace == from
-        || annotation_of(secret, ANNOTATION_ALLOW_FROM)
-            .is_some_and(|list| list.split(',').any(|allowed| allowed.trim() == from));
-    if allowed {
-        Ok(secret)
-    } else {
-        Err(Refusal::waits(
-            Reason::RefNotPermitted,
-            format!(
-                "{field}: Secret {namespace}/{name} does not let namespace {from} in; set its annotation \
-                 {ANNOTATION_ALLOW_FROM} to {from:?}"
-            ),
-        ))
-    }
+    refs::secret(namespace, name, secret.metadata.annotations.as_ref(), from)
+        .map(|()| secret)
+        .map_err(|error| Refusal::waits(Reason::RefNotPermitted, format!("{field}: {error}")))
 }
 
 /// The row with the BMC credentials of `secret`.
@@ -107,7 +97,10 @@ pub(crate) fn value(secret: &Secret, key: &str) -> Result<SecretRow, Refusal> {
 }
 
 fn entry<'a>(secret: &'a Secret, key: &str) -> Option<&'a ByteString> {
-    secret.data.as_ref().and_then(|data: &BTreeMap<_, _>| data.get(key))
+    secret
+        .data
+        .as_ref()
+        .and_then(|data: &BTreeMap<_, _>| data.get(key))
 }
 
 fn text(secret: &Secret, key: &str) -> Result<String, Refusal> {

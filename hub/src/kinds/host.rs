@@ -8,30 +8,29 @@ use kube::ResourceExt as _;
 use vitistack_api::host::{BareMetalHost, Inspect, Quarantine};
 use vitistack_api::machine::Machine;
 use vitistack_api::names::{ANNOTATION_ACCEPT, ANNOTATION_FORCE_DELETE, ANNOTATION_INSPECT};
-use vitistack_protocol::ids::{
-    Fence, Generation, HubEpoch, ObjectRef, OperationId, Revision, Uid,
-};
+use vitistack_api::validate;
+use vitistack_protocol::ids::{Fence, Generation, HubEpoch, ObjectRef, OperationId, Revision, Uid};
+use vitistack_protocol::message::Extensions;
 use vitistack_protocol::message::body::encode;
 use vitistack_protocol::message::intent::{HostIntent, Intent, SecretKey};
 use vitistack_protocol::message::numbered::{BodyKind, Inspection};
-use vitistack_protocol::message::Extensions;
 
 use super::target::{self, no_uid};
-use super::{Refusal, annotated, annotation_of, generation_of, is_deleting};
-
-#[cfg(test)]
-mod tests;
+use super::{Refusal, annotated, annotation_of, generation_of, is_deleting, valid};
 
 /// The intent of a host, still without its fence. A tombstone is the same with `absent`.
 ///
 /// # Errors
 ///
-/// When the host has no usable boot MAC or UID.
+/// When the spec holds what is not allowed.
 pub(crate) fn compile(
     host: &BareMetalHost,
     bmc: SecretKey,
     absent: bool,
 ) -> Result<Intent, Refusal> {
+    if !absent {
+        valid(&validate::bare_metal_host(host))?;
+    }
     let object = target::reference(host).ok_or_else(no_uid)?;
     let token = annotation_of(host, ANNOTATION_INSPECT).unwrap_or_default();
     let consumer = host.spec.consumer_ref.as_ref();
@@ -68,7 +67,10 @@ pub(crate) fn is_forced_out(machine: &Machine) -> bool {
     let uid = machine.uid().unwrap_or_default();
     is_deleting(machine)
         && annotated(machine, ANNOTATION_FORCE_DELETE, &uid)
-        && machine.status.as_ref().is_some_and(|status| status.intent.is_some())
+        && machine
+            .status
+            .as_ref()
+            .is_some_and(|status| status.intent.is_some())
 }
 
 /// How a quarantine goes on.
@@ -91,20 +93,25 @@ pub(crate) fn hold(
     consumer: Option<&Machine>,
     is_gone: impl Fn(&str) -> bool,
 ) -> Hold {
-    let held = host.status.as_ref().and_then(|status| status.quarantine.clone());
+    let held = host
+        .status
+        .as_ref()
+        .and_then(|status| status.quarantine.clone());
     let Some(held) = held else {
         return match consumer {
             Some(machine) if is_forced_out(machine) => Hold::Held(Quarantine {
                 machine_uid: machine.uid().unwrap_or_default(),
-                intent: machine.status.as_ref().and_then(|status| status.intent.clone()),
+                intent: machine
+                    .status
+                    .as_ref()
+                    .and_then(|status| status.intent.clone()),
             }),
             Some(_) | None => Hold::None,
         };
     };
     let machine_is_there =
         consumer.is_some_and(|machine| machine.uid().as_ref() == Some(&held.machine_uid));
-    let ended = is_gone(&held.machine_uid)
-        || annotated(host, ANNOTATION_ACCEPT, &held.machine_uid);
+    let ended = is_gone(&held.machine_uid) || annotated(host, ANNOTATION_ACCEPT, &held.machine_uid);
     // The Machine goes first: its finalizer waits for nothing but the quarantine.
     if ended && !machine_is_there {
         Hold::Ends {

@@ -13,9 +13,6 @@ use vitistack_api::names::ANNOTATION_ADOPT;
 
 use super::{Refusal, annotated};
 
-#[cfg(test)]
-mod tests;
-
 /// How a Machine and the hosts stand to one another. `BareMetalHost.spec.consumerRef` is the truth of placement.
 #[derive(Clone, Debug)]
 pub(crate) enum Claim {
@@ -66,7 +63,10 @@ pub(crate) fn claim(machine: &Machine, hosts: &[Arc<BareMetalHost>]) -> Result<C
     }
     let previous = hosts.iter().find(|host| {
         // A quarantined host waits for its cleaning; a new Machine of that name is a new Machine.
-        let held_back = host.status.as_ref().is_some_and(|status| status.quarantine.is_some());
+        let held_back = host
+            .status
+            .as_ref()
+            .is_some_and(|status| status.quarantine.is_some());
         !held_back
             && consumer(host)
                 .is_some_and(|consumer| consumer.name == name && consumer.namespace == namespace)
@@ -74,7 +74,9 @@ pub(crate) fn claim(machine: &Machine, hosts: &[Arc<BareMetalHost>]) -> Result<C
     let Some(host) = previous else {
         return Ok(Claim::Free);
     };
-    let old = consumer(&host).map(|consumer| consumer.uid).unwrap_or_default();
+    let old = consumer(&host)
+        .map(|consumer| consumer.uid)
+        .unwrap_or_default();
     if annotated(machine, ANNOTATION_ADOPT, &old) {
         return Ok(Claim::Adopt(host.clone()));
     }

@@ -7,9 +7,9 @@ mod host;
 mod provider;
 mod quota;
 
-pub(crate) use host::{choose as choose_host, is_free};
-pub(crate) use provider::{Chosen, choose as choose_provider, permits};
-pub(crate) use quota::{Usage, check as check_quota, provider_usage, usage};
+pub(crate) use host::choose as choose_host;
+pub(crate) use provider::{choose as choose_provider, permit};
+pub(crate) use quota::{check as check_quota, provider_usage, usage};
 
 use std::sync::Arc;
 
@@ -25,6 +25,3 @@ pub(crate) struct Field {
     pub(crate) hosts: Vec<Arc<BareMetalHost>>,
     pub(crate) machines: Vec<Arc<Machine>>,
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,12 +6,10 @@ use vitistack_api::machine_provider::{
     AvailableResources, MachineProvider, MachineProviderStatus, ProviderHealth, ProviderPhase,
     ProviderQuota, ProviderType,
 };
+use vitistack_api::validate;
 use vitistack_protocol::identity::AgentName;
 
-use super::{Outlook, Refusal, Says, Verdict, generation_of};
-
-#[cfg(test)]
-mod tests;
+use super::{Outlook, Refusal, Says, Verdict, generation_of, valid};
 
 /// Everything that a status is made from.
 pub(crate) struct Facts<'a> {
@@ -48,23 +46,52 @@ pub(crate) fn status(facts: &Facts<'_>, now: &Time) -> MachineProviderStatus {
             conditions::remove(says.list, types::AUTHENTICATED);
         }
         Some(Ok(())) if supported => {
-            says.set(types::AUTHENTICATED, State::True, Reason::CredentialsValid, "");
+            says.set(
+                types::AUTHENTICATED,
+                State::True,
+                Reason::CredentialsValid,
+                "",
+            );
         }
         Some(Ok(())) => {
             let meaning = Reason::ProviderTypeNotSupported.meaning();
-            says.set(types::AUTHENTICATED, State::Unknown, Reason::ProviderTypeNotSupported, meaning);
+            says.set(
+                types::AUTHENTICATED,
+                State::Unknown,
+                Reason::ProviderTypeNotSupported,
+                meaning,
+            );
         }
         Some(Err(refusal)) => {
-            says.set(types::AUTHENTICATED, State::False, refusal.reason, refusal.message.clone());
+            says.set(
+                types::AUTHENTICATED,
+                State::False,
+                refusal.reason,
+                refusal.message.clone(),
+            );
         }
     }
     let healthy = State::from(verdict.ready == State::True);
-    says.set(types::HEALTHY, healthy, verdict.reason, verdict.message.clone());
-    let limit = provider.spec.capabilities.as_ref().and_then(|offers| offers.max_machines);
+    says.set(
+        types::HEALTHY,
+        healthy,
+        verdict.reason,
+        verdict.message.clone(),
+    );
+    let limit = provider
+        .spec
+        .capabilities
+        .as_ref()
+        .and_then(|offers| offers.max_machines);
     quota(&mut says, limit, facts.machines);
     status.conditions = conditions;
     status.observed_generation = Some(generation);
-    status.site = facts.site.as_ref().ok().map(|site| (*site).to_owned()).filter(|_| supported);
+    status.site = facts
+        .site
+        .as_ref()
+        .ok()
+        .map(|site| (*site).to_owned())
+        .filter(|_| supported);
     status.agent = facts.agent.as_ref().ok().map(|agent| agent.name.clone());
     status.active_machines = Some(facts.machines);
     status.quota = limit.map(|limit| ProviderQuota {
@@ -74,7 +101,14 @@ pub(crate) fn status(facts: &Facts<'_>, now: &Time) -> MachineProviderStatus {
     });
     status.available_resources = resources(provider);
     status.health = Some(ProviderHealth {
-        status: Some(if verdict.ready == State::True { "Healthy" } else { "Unhealthy" }.to_owned()),
+        status: Some(
+            if verdict.ready == State::True {
+                "Healthy"
+            } else {
+                "Unhealthy"
+            }
+            .to_owned(),
+        ),
         ..ProviderHealth::default()
     });
     status.phase = Some(phase(facts, &verdict));
@@ -87,8 +121,14 @@ fn verdict(facts: &Facts<'_>) -> Verdict {
     if kind != ProviderType::Baremetal {
         return Verdict::stalled(
             Reason::ProviderTypeNotSupported,
-            format!("this version drives providers of type baremetal, not {}", kind.as_str()),
+            format!(
+                "this version drives providers of type baremetal, not {}",
+                kind.as_str()
+            ),
         );
+    }
+    if let Err(refusal) = valid(&validate::machine_provider(facts.provider)) {
+        return Verdict::from(refusal);
     }
     if let Err(refusal) = &facts.site {
         return Verdict::from(refusal.clone());
@@ -104,7 +144,10 @@ fn verdict(facts: &Facts<'_>) -> Verdict {
         ),
         Ok(agent) => Verdict::reconciling(
             Reason::AgentDisconnected,
-            format!("agent {} of site {} is not connected", agent.name, agent.site),
+            format!(
+                "agent {} of site {} is not connected",
+                agent.name, agent.site
+            ),
         ),
     }
 }
@@ -113,14 +156,29 @@ fn connection(says: &mut Says<'_>, facts: &Facts<'_>) {
     match &facts.agent {
         Ok(agent) if facts.agent_is_connected => {
             let message = format!("agent {}", agent.name);
-            says.set(types::CONNECTED, State::True, Reason::AgentConnected, message);
+            says.set(
+                types::CONNECTED,
+                State::True,
+                Reason::AgentConnected,
+                message,
+            );
         }
         Ok(agent) => {
             let message = format!("agent {}", agent.name);
-            says.set(types::CONNECTED, State::False, Reason::AgentDisconnected, message);
+            says.set(
+                types::CONNECTED,
+                State::False,
+                Reason::AgentDisconnected,
+                message,
+            );
         }
         Err(refusal) => {
-            says.set(types::CONNECTED, State::False, refusal.reason, refusal.message.clone());
+            says.set(
+                types::CONNECTED,
+                State::False,
+                refusal.reason,
+                refusal.message.clone(),
+            );
         }
     }
 }
@@ -130,11 +188,21 @@ fn quota(says: &mut Says<'_>, limit: Option<i64>, used: i64) {
         None => says.set(types::QUOTA_VALID, State::True, Reason::NoQuota, ""),
         Some(limit) if used < limit => {
             let message = format!("{used} of {limit} Machines");
-            says.set(types::QUOTA_VALID, State::True, Reason::QuotaAvailable, message);
+            says.set(
+                types::QUOTA_VALID,
+                State::True,
+                Reason::QuotaAvailable,
+                message,
+            );
         }
         Some(limit) => {
             let message = format!("{used} of {limit} Machines");
-            says.set(types::QUOTA_VALID, State::False, Reason::InsufficientCapacity, message);
+            says.set(
+                types::QUOTA_VALID,
+                State::False,
+                Reason::InsufficientCapacity,
+                message,
+            );
         }
     }
 }
@@ -143,10 +211,18 @@ fn resources(provider: &MachineProvider) -> Option<AvailableResources> {
     let offers = provider.spec.capabilities.as_ref();
     let resources = AvailableResources {
         instance_types: offers.map_or_else(Vec::new, |offers| {
-            offers.instance_types.iter().map(|offer| offer.name.clone()).collect()
+            offers
+                .instance_types
+                .iter()
+                .map(|offer| offer.name.clone())
+                .collect()
         }),
         storage_types: offers.map_or_else(Vec::new, |offers| {
-            offers.storage_types.iter().map(|offer| offer.name.clone()).collect()
+            offers
+                .storage_types
+                .iter()
+                .map(|offer| offer.name.clone())
+                .collect()
         }),
         zones: provider.spec.zones.clone(),
         ..AvailableResources::default()
@@ -159,8 +235,11 @@ fn phase(facts: &Facts<'_>, verdict: &Verdict) -> ProviderPhase {
         State::True => ProviderPhase::Ready,
         State::False | State::Unknown => match &facts.agent {
             _ if verdict.reason == Reason::AgentDisconnected => ProviderPhase::Offline,
-            Err(refusal) if refusal.outlook == Outlook::Waits
-                && verdict.reason == refusal.reason => ProviderPhase::Pending,
+            Err(refusal)
+                if refusal.outlook == Outlook::Waits && verdict.reason == refusal.reason =>
+            {
+                ProviderPhase::Pending
+            }
             Ok(_) | Err(_) => ProviderPhase::Failed,
         },
     }

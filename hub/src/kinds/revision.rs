@@ -20,7 +20,9 @@ pub(crate) fn allot(
     let status = match held {
         Some(held) if held.digest == digest => held.clone(),
         Some(_) | None => IntentStatus {
-            revision: held.map_or(0, |held| held.revision.max(0)).saturating_add(1),
+            revision: held
+                .map_or(0, |held| held.revision.max(0))
+                .saturating_add(1),
             epoch: i64::try_from(epoch.0).ok(),
             digest,
         },

@@ -30,7 +30,10 @@ pub(crate) fn target(host: &BareMetalHost, credentials: SecretKey) -> Result<Hos
     let boot_mac = spec.boot_mac_bytes().ok_or_else(|| {
         Refusal::stalled(
             Reason::ValidationFailed,
-            format!("spec.bootMAC {:?} is not six hexadecimal bytes with colons", spec.boot_mac),
+            format!(
+                "spec.bootMAC {:?} is not six hexadecimal bytes with colons",
+                spec.boot_mac
+            ),
         )
     })?;
     Ok(HostTarget {

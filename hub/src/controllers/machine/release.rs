@@ -31,9 +31,15 @@ pub(super) async fn reconcile(hub: &Hub, machine: &Arc<Machine>) -> Result<Outco
     }
     let uid = machine.uid().unwrap_or_default();
     let host = hub.caches.hosts.all().into_iter().find(|host| {
-        host.spec.consumer_ref.as_ref().is_some_and(|consumer| consumer.uid == uid)
+        host.spec
+            .consumer_ref
+            .as_ref()
+            .is_some_and(|consumer| consumer.uid == uid)
     });
-    let was_sent = machine.status.as_ref().is_some_and(|status| status.intent.is_some());
+    let was_sent = machine
+        .status
+        .as_ref()
+        .is_some_and(|status| status.intent.is_some());
     let is_forced = annotated(machine.as_ref(), ANNOTATION_FORCE_DELETE, &uid);
     if annotated(machine.as_ref(), ANNOTATION_PROTECT, "true") {
         return refuse(
@@ -83,7 +89,10 @@ async fn bury(
 ) -> Result<Outcome, Error> {
     let known = known(hub, machine);
     let uid = machine.uid().unwrap_or_default();
-    if known.as_ref().is_some_and(|known| known.received.report.gone) {
+    if known
+        .as_ref()
+        .is_some_and(|known| known.received.report.gone)
+    {
         let carries = host
             .status
             .as_ref()
@@ -99,7 +108,10 @@ async fn bury(
     }
     let agent = holder(hub, machine, host);
     let tombstone = tombstone(hub, machine, host);
-    let held = machine.status.as_ref().and_then(|status| status.intent.as_ref());
+    let held = machine
+        .status
+        .as_ref()
+        .and_then(|status| status.intent.as_ref());
     let (agent, outgoing, refusal) = match (agent, tombstone) {
         (Ok(agent), Ok(intent)) => {
             let allotted = revision::allot(held, hub.dispatch.epoch(), intent);
@@ -114,7 +126,10 @@ async fn bury(
     };
     let facts = Facts {
         machine,
-        placement: machine.status.as_ref().and_then(|status| status.placement.clone()),
+        placement: machine
+            .status
+            .as_ref()
+            .and_then(|status| status.placement.clone()),
         provider: None,
         host: Some(host),
         agent: agent.as_ref(),
@@ -151,7 +166,10 @@ fn waiting(agent: Option<&AgentName>, is_connected: bool, uid: &str) -> String {
 
 /// The agent that holds the Machine: the one in status, whatever became of the provider.
 fn holder(hub: &Hub, machine: &Machine, host: &BareMetalHost) -> Result<AgentName, Refusal> {
-    let named = machine.status.as_ref().and_then(|status| status.agent.as_deref());
+    let named = machine
+        .status
+        .as_ref()
+        .and_then(|status| status.agent.as_deref());
     let held = named.and_then(|name| {
         hub.caches
             .agents
@@ -187,7 +205,10 @@ async fn force(
     host: &Arc<BareMetalHost>,
 ) -> Result<Outcome, Error> {
     let uid = machine.uid().unwrap_or_default();
-    let quarantine = host.status.as_ref().and_then(|status| status.quarantine.as_ref());
+    let quarantine = host
+        .status
+        .as_ref()
+        .and_then(|status| status.quarantine.as_ref());
     if !quarantine.is_some_and(|quarantine| quarantine.machine_uid == uid) {
         hub.wake_host(host);
         return Ok(Outcome::Done);
@@ -239,7 +260,10 @@ async fn refuse(
     let known = known(hub, machine);
     let facts = Facts {
         machine,
-        placement: machine.status.as_ref().and_then(|status| status.placement.clone()),
+        placement: machine
+            .status
+            .as_ref()
+            .and_then(|status| status.placement.clone()),
         provider: None,
         host,
         agent: None,
@@ -255,7 +279,11 @@ async fn refuse(
 
 /// Gives the claim back, unless the host is somebody else's by now.
 async fn give_back(hub: &Hub, host: &BareMetalHost, uid: &str) -> Result<(), Error> {
-    let ours = host.spec.consumer_ref.as_ref().is_some_and(|consumer| consumer.uid == uid);
+    let ours = host
+        .spec
+        .consumer_ref
+        .as_ref()
+        .is_some_and(|consumer| consumer.uid == uid);
     if ours && !host_kind::is_quarantined_for(host, uid) {
         write::change(hub, host, json!({"spec": {"consumerRef": null}}), "claim").await?;
     }

@@ -13,10 +13,16 @@ fn agent(name: &str, served: &[&str]) -> Arc<Agent> {
     ))
 }
 
-fn chosen(agents: &[Arc<Agent>], belongs_to: Option<&str>, connected: &str) -> Result<String, Reason> {
-    choose(agents, "edge-west", &["edge"], belongs_to, |name| name.name == connected)
-        .map(|name| name.name)
-        .map_err(|refusal| refusal.reason)
+fn chosen(
+    agents: &[Arc<Agent>],
+    belongs_to: Option<&str>,
+    connected: &str,
+) -> Result<String, Reason> {
+    choose(agents, "edge-west", &["edge"], belongs_to, |name| {
+        name.name == connected
+    })
+    .map(|name| name.name)
+    .map_err(|refusal| refusal.reason)
 }
 
 #[test]
@@ -35,7 +41,13 @@ fn a_revoked_agent_hands_over_and_none_serves_a_namespace_that_it_was_not_given(
     let agents = [revoked.clone(), agent("b", &["edge"])];
     assert_eq!(chosen(&agents, Some("a"), "a").as_deref(), Ok("b"));
     assert_eq!(chosen(&[revoked], None, "a"), Err(Reason::AgentNotFound));
-    assert_eq!(chosen(&[agent("a", &["other"])], None, "a"), Err(Reason::AgentNotFound));
-    assert_eq!(chosen(&[agent("a", &[])], None, "a"), Err(Reason::AgentNotFound));
+    assert_eq!(
+        chosen(&[agent("a", &["other"])], None, "a"),
+        Err(Reason::AgentNotFound)
+    );
+    assert_eq!(
+        chosen(&[agent("a", &[])], None, "a"),
+        Err(Reason::AgentNotFound)
+    );
     assert_eq!(chosen(&[], None, "a"), Err(Reason::AgentNotFound));
 }

@@ -1,5 +1,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use vitistack_api::names::ANNOTATION_ALLOW_FROM;
+
 use super::*;
 
 fn secret_of(pairs: &[(&str, &str)], allow_from: Option<&str>) -> Secret {
@@ -41,10 +43,20 @@ fn a_secret_of_another_namespace_needs_its_permission() {
 
 #[test]
 fn credentials_are_a_row_whose_key_follows_the_content() {
-    let first = bmc(&secret_of(&[("username", "admin"), ("password", "one\n")], None));
-    let same = bmc(&secret_of(&[("username", "admin"), ("password", "one")], None));
-    let other = bmc(&secret_of(&[("username", "admin"), ("password", "two")], None));
-    let key = |row: Result<SecretRow, Refusal>| row.map(|row| row.key).expect("both keys are there");
+    let first = bmc(&secret_of(
+        &[("username", "admin"), ("password", "one\n")],
+        None,
+    ));
+    let same = bmc(&secret_of(
+        &[("username", "admin"), ("password", "one")],
+        None,
+    ));
+    let other = bmc(&secret_of(
+        &[("username", "admin"), ("password", "two")],
+        None,
+    ));
+    let key =
+        |row: Result<SecretRow, Refusal>| row.map(|row| row.key).expect("both keys are there");
     let first = key(first);
     assert_eq!(first, key(same));
     assert_ne!(first, key(other));
@@ -52,7 +64,9 @@ fn credentials_are_a_row_whose_key_follows_the_content() {
 
 #[test]
 fn a_missing_key_is_named() {
-    let refusal = bmc(&secret_of(&[("username", "admin")], None)).err().expect("no password");
+    let refusal = bmc(&secret_of(&[("username", "admin")], None))
+        .err()
+        .expect("no password");
     assert_eq!(refusal.reason, Reason::SecretNotFound);
     assert!(refusal.message.contains("password"), "{}", refusal.message);
 }

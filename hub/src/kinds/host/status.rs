@@ -1,7 +1,6 @@
 //! What is said of a BareMetalHost. A fact that nobody reported stays as it was.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::ResourceExt as _;
 use vitistack_api::conditions::{Reason, State, types};
 use vitistack_api::host::{
     BareMetalHost, BareMetalHostStatus, BmcCertificate, BootMode, HardwareCpu, HardwareDetails,
@@ -70,10 +69,7 @@ pub(crate) fn status(facts: &Facts<'_>, now: &Time) -> BareMetalHostStatus {
 
 /// The proof follows the reports of the Machine that is installed. Only the site's word that nothing is left, or a
 /// person, takes it away.
-fn proof(
-    before: Option<ProvisionedMachine>,
-    facts: &Facts<'_>,
-) -> Option<ProvisionedMachine> {
+fn proof(before: Option<ProvisionedMachine>, facts: &Facts<'_>) -> Option<ProvisionedMachine> {
     if facts.accepted {
         return None;
     }
@@ -192,15 +188,16 @@ fn verdict(facts: &Facts<'_>, status: &BareMetalHostStatus, phase: HostPhase) ->
         return Verdict::from(refusal.clone());
     }
     if facts.host.spec.maintenance == Some(true) {
-        return Verdict::ready(Reason::HostInMaintenance, Reason::HostInMaintenance.meaning());
+        return Verdict::ready(
+            Reason::HostInMaintenance,
+            Reason::HostInMaintenance.meaning(),
+        );
     }
     let agent = facts.agent.map_or("", |agent| agent.name.as_str());
     let Some(report) = facts.heard else {
         // What an earlier hub process heard stands until the agent says otherwise.
-        if let Some(known) =
-            vitistack_api::conditions::find(&status.conditions, types::READY).filter(|known| {
-                known.status == State::True.as_str()
-            })
+        if let Some(known) = vitistack_api::conditions::find(&status.conditions, types::READY)
+            .filter(|known| known.status == State::True.as_str())
         {
             let reason = Reason::parse(&known.reason).unwrap_or(Reason::AsExpected);
             return Verdict::ready(reason, known.message.clone());
@@ -266,20 +263,45 @@ fn parts(says: &mut Says<'_>, facts: &Facts<'_>, phase: HostPhase) {
     if report.reachable || refused {
         says.set(types::REACHABLE, State::True, Reason::AsExpected, "");
     } else {
-        says.set(types::REACHABLE, State::False, cause.reason, cause.message.clone());
+        says.set(
+            types::REACHABLE,
+            State::False,
+            cause.reason,
+            cause.message.clone(),
+        );
     }
     if refused {
-        says.set(types::AUTHENTICATED, State::False, cause.reason, cause.message.clone());
+        says.set(
+            types::AUTHENTICATED,
+            State::False,
+            cause.reason,
+            cause.message.clone(),
+        );
     } else if report.reachable {
-        says.set(types::AUTHENTICATED, State::True, Reason::CredentialsValid, "");
+        says.set(
+            types::AUTHENTICATED,
+            State::True,
+            Reason::CredentialsValid,
+            "",
+        );
     }
     if report.inspected.is_some() {
         says.set(types::INSPECTED, State::True, Reason::Inspected, "");
     } else if report.cause.reason == Why::InspectionWaits {
-        says.set(types::INSPECTED, State::False, Reason::InspectionWaits, cause.message.clone());
+        says.set(
+            types::INSPECTED,
+            State::False,
+            Reason::InspectionWaits,
+            cause.message.clone(),
+        );
     } else if report.inventory.is_some() {
         let meaning = Reason::InventoryFromBmc.meaning();
-        says.set(types::INSPECTED, State::False, Reason::InventoryFromBmc, meaning);
+        says.set(
+            types::INSPECTED,
+            State::False,
+            Reason::InventoryFromBmc,
+            meaning,
+        );
     }
     trust(says, facts, report);
 }
@@ -287,9 +309,11 @@ fn parts(says: &mut Says<'_>, facts: &Facts<'_>, phase: HostPhase) {
 fn availability(says: &mut Says<'_>, facts: &Facts<'_>, phase: HostPhase) {
     let spec = &facts.host.spec;
     let (state, reason, message) = match (&spec.consumer_ref, phase) {
-        (_, HostPhase::Quarantined) => {
-            (State::False, Reason::Quarantined, Reason::Quarantined.meaning().to_owned())
-        }
+        (_, HostPhase::Quarantined) => (
+            State::False,
+            Reason::Quarantined,
+            Reason::Quarantined.meaning().to_owned(),
+        ),
         (Some(consumer), _) => (
             State::False,
             Reason::Claimed,
@@ -306,7 +330,11 @@ fn availability(says: &mut Says<'_>, facts: &Facts<'_>, phase: HostPhase) {
             Reason::ExternallyProvisioned,
             Reason::ExternallyProvisioned.meaning().to_owned(),
         ),
-        (None, phase) => (State::False, Reason::DependencyNotReady, format!("{phase:?}")),
+        (None, phase) => (
+            State::False,
+            Reason::DependencyNotReady,
+            format!("{phase:?}"),
+        ),
     };
     says.set(types::AVAILABLE, state, reason, message);
 }
@@ -368,7 +396,9 @@ fn hardware(inventory: &Inventory) -> HardwareDetails {
             count: Some(i64::from(*cpu_cores)).filter(|count| *count > 0),
             model: known(cpu_model),
         }),
-        ram_mebibytes: i64::try_from(*memory_mib).ok().filter(|mebibytes| *mebibytes > 0),
+        ram_mebibytes: i64::try_from(*memory_mib)
+            .ok()
+            .filter(|mebibytes| *mebibytes > 0),
         storage: disks.iter().map(disk).collect(),
         nics: nics.iter().map(nic).collect(),
     }
@@ -416,4 +446,3 @@ fn nic(nic: &Nic) -> HardwareNic {
         speed_mbps: Some(i64::from(*speed)).filter(|speed| *speed > 0),
     }
 }
-

@@ -11,17 +11,17 @@ use vitistack_api::host::BareMetalHost;
 use vitistack_api::machine::{self, Machine, PowerState};
 use vitistack_api::machine_provider::MachineProvider;
 use vitistack_api::names::ANNOTATION_ADOPT;
+use vitistack_api::validate::{BareMetalImage, bare_metal_image};
 use vitistack_protocol::ids::{
-    Digest, Fence, Generation, HubEpoch, ObjectRef, OperationId, Revision, Uid,
+    Digest, Fence, Generation, HubEpoch, ObjectRef, OperationId, ParseDigestError, Revision, Uid,
 };
+use vitistack_protocol::message::Extensions;
 use vitistack_protocol::message::body::encode;
 use vitistack_protocol::message::intent::{
     Image, Intent, MachineIntent, Provisioned, SecretKey, SecretRow,
 };
 use vitistack_protocol::message::numbered::{self, BodyKind, Cleaning, ImageFormat};
-use vitistack_protocol::message::{Extensions, body};
 
-use crate::cache::uid_of;
 use crate::kinds::credentials::{self, Sight};
 use crate::kinds::target::{self, no_uid};
 use crate::kinds::{Refusal, annotation_of, generation_of};
@@ -104,11 +104,16 @@ pub(crate) fn tombstone(
     bmc: SecretKey,
 ) -> Result<Intent, Refusal> {
     let provisioned = target::provisioned(host);
-    let image = provisioned.as_ref().map_or(Digest::default(), |proof| proof.image);
+    let image = provisioned
+        .as_ref()
+        .map_or(Digest::default(), |proof| proof.image);
     let operation = provisioned
         .as_ref()
         .filter(|proof| proof.machine == object.uid)
-        .map_or_else(|| OperationId::derive(object.uid, "install", ""), |proof| proof.operation);
+        .map_or_else(
+            || OperationId::derive(object.uid, "install", ""),
+            |proof| proof.operation,
+        );
     let wanted = MachineIntent {
         target: target::target(host, bmc)?,
         operation,
@@ -170,7 +175,7 @@ fn assemble(
         object,
         generation: Generation(generation),
         kind: BodyKind::Machine,
-        body: body::encode(wanted),
+        body: encode(wanted),
         absent,
         secrets,
         extensions: Extensions::default(),
@@ -220,18 +225,21 @@ fn user_data_row(
 }
 
 fn image(machine: &Machine, provider: &MachineProvider) -> Result<Image, Refusal> {
-    let os = machine.spec.os.clone().unwrap_or_default();
-    let url = image_url(&os, provider)?;
-    let Some(digest) = &os.image_digest else {
-        return Err(Refusal::stalled(
-            Reason::ImageDigestRequired,
-            "spec.os.imageDigest is required on bare metal: sha256: and the digest of the published file",
-        ));
-    };
-    let digest = digest.parse().map_err(|_| {
+    let offers = provider.spec.capabilities.as_ref();
+    let offers = offers.map_or(&[][..], |offers| offers.operating_systems.as_slice());
+    let BareMetalImage { url, digest } = bare_metal_image(machine.spec.os.as_ref(), offers)
+        .map_err(|error| {
+            let reason = if error.path == "spec.os.imageDigest" {
+                Reason::ImageDigestRequired
+            } else {
+                Reason::ImageNotFound
+            };
+            Refusal::stalled(reason, error.to_string())
+        })?;
+    let digest = digest.parse().map_err(|error: ParseDigestError| {
         Refusal::stalled(
             Reason::ValidationFailed,
-            format!("spec.os.imageDigest {digest:?} is not sha256: and 64 hexadecimal digits"),
+            format!("spec.os.imageDigest: {error}"),
         )
     })?;
     let endpoint = provider.spec.endpoint.clone().unwrap_or_default();
@@ -243,80 +251,21 @@ fn image(machine: &Machine, provider: &MachineProvider) -> Result<Image, Refusal
     })
 }
 
-fn image_url(
-    os: &machine::OperatingSystem,
-    provider: &MachineProvider,
-) -> Result<String, Refusal> {
-    if let Some(id) = &os.image_id
-        && is_url(id)
-    {
-        return Ok(id.clone());
-    }
-    let offers = provider
-        .spec
-        .capabilities
-        .as_ref()
-        .map(|offers| offers.operating_systems.clone())
-        .unwrap_or_default();
-    let fitting = offers.iter().find(|offer| match (&os.image_id, &os.distribution) {
-        (Some(id), _) => {
-            *id == offer.distribution
-                || offer.versions.iter().any(|version| {
-                    let distribution = &offer.distribution;
-                    [
-                        format!("{distribution}-{version}"),
-                        format!("{distribution}:{version}"),
-                        format!("{distribution}/{version}"),
-                    ]
-                    .contains(id)
-                })
-        }
-        (None, Some(distribution)) => {
-            offer.distribution == *distribution
-                && os.version.as_ref().is_none_or(|version| offer.versions.contains(version))
-        }
-        (None, None) => false,
-    });
-    let url = fitting.and_then(|offer| offer.default_image_id.clone());
-    match url {
-        Some(url) if is_url(&url) => Ok(url),
-        _ => {
-            let known: Vec<String> = offers
-                .iter()
-                .filter(|offer| offer.default_image_id.as_deref().is_some_and(is_url))
-                .map(|offer| format!("{} ({})", offer.distribution, offer.versions.join(", ")))
-                .collect();
-            let known = if known.is_empty() {
-                "none with a URL in defaultImageID".to_owned()
-            } else {
-                known.join("; ")
-            };
-            Err(Refusal::stalled(
-                Reason::ImageNotFound,
-                format!(
-                    "spec.os.imageID {:?} is neither an http(s) URL nor an operating system of MachineProvider {}: \
-                     {known}",
-                    os.image_id.as_deref().unwrap_or_default(),
-                    provider.name_any()
-                ),
-            ))
-        }
-    }
-}
-
-fn is_url(text: &str) -> bool {
-    text.starts_with("http://") || text.starts_with("https://")
-}
-
 /// The format by the name's end, as publishers write it; without a known one the bytes are taken as they are.
 fn format_of(url: &str) -> Result<ImageFormat, Refusal> {
-    let path = url.split(['?', '#']).next().unwrap_or(url).to_ascii_lowercase();
+    let path = url
+        .split(['?', '#'])
+        .next()
+        .unwrap_or(url)
+        .to_ascii_lowercase();
     let ends_with = |ends: &[&str]| ends.iter().any(|end| path.ends_with(end));
     if ends_with(&[".gz", ".gzip"]) {
         Ok(ImageFormat::Gzip)
     } else if ends_with(&[".zst", ".zstd"]) {
         Ok(ImageFormat::Zstd)
-    } else if ends_with(&[".qcow2", ".vmdk", ".vhd", ".vhdx", ".xz", ".bz2", ".iso", ".ova"]) {
+    } else if ends_with(&[
+        ".qcow2", ".vmdk", ".vhd", ".vhdx", ".xz", ".bz2", ".iso", ".ova",
+    ]) {
         Err(Refusal::stalled(
             Reason::ImageFormatUnsupported,
             format!("spec.os.imageID {url}: publish the image raw, as .gz or as .zst"),

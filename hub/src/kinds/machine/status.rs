@@ -16,9 +16,7 @@ use vitistack_protocol::ids::Generation;
 use vitistack_protocol::message::numbered::{self, MachinePhase as Told};
 use vitistack_protocol::message::report::MachineReport;
 
-use crate::kinds::{
-    Outlook, Progress as Going, Refusal, Says, Verdict, causes, generation_of,
-};
+use crate::kinds::{Outlook, Progress as Going, Refusal, Says, Verdict, causes, generation_of};
 
 /// What an agent reported, with what it knew when it did.
 #[derive(Clone, Debug)]
@@ -112,9 +110,15 @@ fn place(status: &mut MachineStatus, facts: &Facts<'_>) {
         host.namespace().unwrap_or_default(),
         host.name_any()
     ));
-    if let Some(hardware) = host.status.as_ref().and_then(|status| status.hardware.as_ref()) {
+    if let Some(hardware) = host
+        .status
+        .as_ref()
+        .and_then(|status| status.hardware.as_ref())
+    {
         status.cpus = hardware.cpu.as_ref().and_then(|cpu| cpu.count);
-        status.memory = hardware.ram_mebibytes.map(|mebibytes| mebibytes.saturating_mul(1 << 20));
+        status.memory = hardware
+            .ram_mebibytes
+            .map(|mebibytes| mebibytes.saturating_mul(1 << 20));
     }
 }
 
@@ -139,18 +143,22 @@ fn take_over(status: &mut MachineStatus, report: &MachineReport) {
     });
     status.operation_id = Some(operation.to_string());
     status.attempt = Some(i64::from(*attempt)).filter(|attempt| *attempt > 0);
-    status.progress = progress.filter(|_| *phase == Told::Installing).map(|progress| {
-        let written = i64::try_from(progress.written).unwrap_or(i64::MAX);
-        let total = i64::try_from(progress.total).ok().filter(|total| *total > 0);
-        Progress {
-            written_bytes: written,
-            total_bytes: total,
-            percent: total.map(|total| {
-                let percent = i128::from(written) * 100 / i128::from(total);
-                i64::try_from(percent.clamp(0, 100)).unwrap_or(100)
-            }),
-        }
-    });
+    status.progress = progress
+        .filter(|_| *phase == Told::Installing)
+        .map(|progress| {
+            let written = i64::try_from(progress.written).unwrap_or(i64::MAX);
+            let total = i64::try_from(progress.total)
+                .ok()
+                .filter(|total| *total > 0);
+            Progress {
+                written_bytes: written,
+                total_bytes: total,
+                percent: total.map(|total| {
+                    let percent = i128::from(written) * 100 / i128::from(total);
+                    i64::try_from(percent.clamp(0, 100)).unwrap_or(100)
+                }),
+            }
+        });
     if !addresses.is_empty() {
         status.set_addresses(addresses);
     }
@@ -166,8 +174,9 @@ fn judge(
         Leaving::No => {}
         Leaving::Waits(what) => {
             let verdict = match facts.heard.map(|heard| &heard.report.cause) {
-                Some(cause) if causes::translate(cause.reason).0 != Reason::AsExpected
-                    && facts.heard.is_some_and(|heard| is_releasing(&heard.report)) =>
+                Some(cause)
+                    if causes::translate(cause.reason).0 != Reason::AsExpected
+                        && facts.heard.is_some_and(|heard| is_releasing(&heard.report)) =>
                 {
                     Verdict::from(causes::refusal(cause))
                 }
@@ -190,7 +199,11 @@ fn judge(
     match &facts.refusal {
         // What runs goes on running although its new spec cannot be compiled; `UpToDate` says what is in the way.
         Some(refusal) if verdict.ready != State::True => (
-            Some(if refusal.outlook == Outlook::Stalled { MachinePhase::Failed } else { phase }),
+            Some(if refusal.outlook == Outlook::Stalled {
+                MachinePhase::Failed
+            } else {
+                phase
+            }),
             Some(Verdict::from(refusal.clone())),
         ),
         _ => (Some(phase), Some(verdict)),
@@ -228,7 +241,11 @@ fn unheard(
     if was_heard && unchanged {
         return (None, None);
     }
-    let phase = if was_heard { before.phase } else { Some(MachinePhase::Creating) };
+    let phase = if was_heard {
+        before.phase
+    } else {
+        Some(MachinePhase::Creating)
+    };
     (phase, Some(pending(facts, generation)))
 }
 
@@ -284,7 +301,9 @@ fn verdict_of(report: &MachineReport) -> Verdict {
         Told::Failed => Verdict::stalled(refusal.reason, refusal.message),
         Told::Pending | Told::Installing | Told::Booting | Told::Stopping | Told::Releasing => {
             let (reason, message) = match refusal.reason {
-                Reason::AsExpected => explained(Reason::Progressing, &format!("{:?}", report.phase)),
+                Reason::AsExpected => {
+                    explained(Reason::Progressing, &format!("{:?}", report.phase))
+                }
                 other => (other, refusal.message),
             };
             Verdict {
@@ -304,7 +323,10 @@ fn verdict_of(report: &MachineReport) -> Verdict {
 /// The conditions beside kstatus' three.
 fn parts(says: &mut Says<'_>, facts: &Facts<'_>, verdict: Option<&Verdict>) {
     let spec = &facts.machine.spec;
-    says.not_supported(types::BACKUP_READY, spec.backup.as_ref().map(|_| "spec.backup"));
+    says.not_supported(
+        types::BACKUP_READY,
+        spec.backup.as_ref().map(|_| "spec.backup"),
+    );
     let Some(heard) = facts.heard else {
         return;
     };
@@ -322,9 +344,18 @@ fn parts(says: &mut Says<'_>, facts: &Facts<'_>, verdict: Option<&Verdict>) {
             types::INFRASTRUCTURE_READY,
             State::True,
             Reason::AsExpected,
-            format!("installed on disk {} of BareMetalHost {}", proof.disk, host.name_any()),
+            format!(
+                "installed on disk {} of BareMetalHost {}",
+                proof.disk,
+                host.name_any()
+            ),
         ),
-        _ => says.set(types::INFRASTRUCTURE_READY, State::False, why, message.clone()),
+        _ => says.set(
+            types::INFRASTRUCTURE_READY,
+            State::False,
+            why,
+            message.clone(),
+        ),
     }
     match report.phase {
         Told::Running => {
@@ -332,7 +363,12 @@ fn parts(says: &mut Says<'_>, facts: &Facts<'_>, verdict: Option<&Verdict>) {
                 Reason::ProbeAnswered => Reason::ProbeAnswered,
                 _ => Reason::PhonedHome,
             };
-            says.set(types::BOOTSTRAP_READY, State::True, reason, reason.meaning());
+            says.set(
+                types::BOOTSTRAP_READY,
+                State::True,
+                reason,
+                reason.meaning(),
+            );
         }
         // A guest that answered once has been set up; switching it off does not undo that.
         Told::Stopping | Told::Stopped => {}
@@ -356,7 +392,12 @@ fn parts(says: &mut Says<'_>, facts: &Facts<'_>, verdict: Option<&Verdict>) {
             conditions::remove(says.list, types::UP_TO_DATE);
         }
         (Some(_), Some(refusal)) => {
-            says.set(types::UP_TO_DATE, State::False, refusal.reason, refusal.message.clone());
+            says.set(
+                types::UP_TO_DATE,
+                State::False,
+                refusal.reason,
+                refusal.message.clone(),
+            );
         }
         (Some(proof), None) => {
             let wanted = spec.os.as_ref().and_then(|os| os.image_digest.clone());

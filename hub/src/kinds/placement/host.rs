@@ -44,7 +44,10 @@ pub(crate) fn choose<'a>(
         Some((_, host)) => Ok(host),
         None if unfit.is_empty() => Err(Refusal::waits(
             Reason::InsufficientCapacity,
-            format!("MachineProvider {} has no BareMetalHosts", provider.name_any()),
+            format!(
+                "MachineProvider {} has no BareMetalHosts",
+                provider.name_any()
+            ),
         )),
         None => Err(Refusal::waits(
             Reason::InsufficientCapacity,
@@ -65,7 +68,10 @@ pub(crate) fn is_free(host: &BareMetalHost) -> Result<(), String> {
         return Err("is being deleted".into());
     }
     if let Some(consumer) = &spec.consumer_ref {
-        return Err(format!("is claimed by Machine {}/{}", consumer.namespace, consumer.name));
+        return Err(format!(
+            "is claimed by Machine {}/{}",
+            consumer.namespace, consumer.name
+        ));
     }
     if spec.maintenance == Some(true) {
         return Err("is in maintenance".into());
@@ -102,7 +108,10 @@ impl Needs {
         let spec = &machine.spec;
         let offers = provider.spec.capabilities.as_ref();
         let offer = spec.instance_type.as_deref().and_then(|name| {
-            offers?.instance_types.iter().find(|offer| offer.name == name)
+            offers?
+                .instance_types
+                .iter()
+                .find(|offer| offer.name == name)
         });
         let mut needs = Self {
             instance_type: spec.instance_type.clone(),
@@ -155,7 +164,10 @@ impl Needs {
         }
         let size = Size::of(host);
         if self.cores > size.cores {
-            return Err(format!("has {} cores, {} are asked", size.cores, self.cores));
+            return Err(format!(
+                "has {} cores, {} are asked",
+                size.cores, self.cores
+            ));
         }
         // Firmware and kernel keep some memory for themselves before anybody can count it: up to a sixteenth.
         if self.memory_bytes > size.memory_bytes.saturating_add(size.memory_bytes / 15) {
@@ -232,7 +244,8 @@ fn could_be_root(disk: &StorageDevice, hints: Option<&RootDeviceHints>) -> bool 
         hint.as_ref().is_none_or(|hint| fact == Some(hint))
     };
     let holds = |hint: &Option<String>, fact: Option<&String>| {
-        hint.as_ref().is_none_or(|hint| fact.is_some_and(|fact| fact.contains(hint.as_str())))
+        hint.as_ref()
+            .is_none_or(|hint| fact.is_some_and(|fact| fact.contains(hint.as_str())))
     };
     is(device_name, Some(&disk.name))
         && is(hctl, disk.hctl.as_ref())

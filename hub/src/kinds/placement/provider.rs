@@ -7,7 +7,8 @@ use vitistack_api::conditions::{Reason, is_true, types};
 use vitistack_api::datacenter::Datacenter;
 use vitistack_api::machine::Machine;
 use vitistack_api::machine_provider::MachineProvider;
-use vitistack_api::reference::{AllowedNamespaces, NamespacesFrom, ObjectReference};
+use vitistack_api::reference::{AllowedNamespaces, ObjectReference};
+use vitistack_api::refs::{self, Target};
 
 use super::Field;
 use crate::kinds::{Refusal, is_deleting};
@@ -20,14 +21,29 @@ pub(crate) struct Chosen {
     pub(crate) datacenter: Option<Arc<Datacenter>>,
 }
 
-/// Whether an object of namespace `own` lets one of namespace `from` refer to it.
-pub(crate) fn permits(allowed: Option<&AllowedNamespaces>, own: &str, from: &str) -> bool {
-    own == from
-        || allowed.is_some_and(|allowed| match allowed.from {
-            NamespacesFrom::Same => false,
-            NamespacesFrom::All => true,
-            NamespacesFrom::List => allowed.names.iter().any(|name| name == from),
-        })
+/// Whether an object of namespace `from` may refer to this one.
+///
+/// # Errors
+///
+/// When it may not: names the field to set.
+pub(crate) fn permit(
+    field: &str,
+    target: Target<'_>,
+    allowed: Option<&AllowedNamespaces>,
+    from: &str,
+) -> Result<(), Refusal> {
+    refs::object(target, allowed, from)
+        .map_err(|error| Refusal::waits(Reason::RefNotPermitted, format!("{field}: {error}")))
+}
+
+fn permits(provider: &MachineProvider, from: &str) -> bool {
+    let own = provider.namespace().unwrap_or_default();
+    let target = Target {
+        kind: "MachineProvider",
+        namespace: &own,
+        name: "",
+    };
+    refs::object(target, provider.spec.allowed_namespaces.as_ref(), from).is_ok()
 }
 
 /// Chooses the provider of a Machine that has none yet.
@@ -50,7 +66,10 @@ pub(crate) fn choose(field: &Field, machine: &Machine) -> Result<Chosen, Refusal
         configured_provider(field, machine, &namespace)?
     };
     let counted = datacenter.or_else(|| only_datacenter(field, &chosen));
-    if spec.provider_config.as_ref().is_some_and(|config| config.credentials_ref.is_some())
+    if spec
+        .provider_config
+        .as_ref()
+        .is_some_and(|config| config.credentials_ref.is_some())
         && chosen.spec.allow_credentials_override != Some(true)
     {
         return Err(Refusal::stalled(
@@ -81,14 +100,20 @@ fn named_datacenter(
         .ok_or_else(|| {
             Refusal::waits(
                 Reason::DatacenterNotFound,
-                format!("spec.datacenterRef: Datacenter {own}/{} does not exist", reference.name),
+                format!(
+                    "spec.datacenterRef: Datacenter {own}/{} does not exist",
+                    reference.name
+                ),
             )
         })?;
-    if permits(found.spec.allowed_namespaces.as_ref(), own, namespace) {
-        Ok(found.clone())
-    } else {
-        Err(not_permitted("spec.datacenterRef", "Datacenter", own, &reference.name, namespace))
-    }
+    let target = Target {
+        kind: "Datacenter",
+        namespace: own,
+        name: &reference.name,
+    };
+    let allowed = found.spec.allowed_namespaces.as_ref();
+    permit("spec.datacenterRef", target, allowed, namespace)?;
+    Ok(found.clone())
 }
 
 fn named_provider(
@@ -111,15 +136,13 @@ fn named_provider(
                 ),
             )
         })?;
-    if !permits(found.spec.allowed_namespaces.as_ref(), own, namespace) {
-        return Err(not_permitted(
-            "spec.machineProviderRef",
-            "MachineProvider",
-            own,
-            &reference.name,
-            namespace,
-        ));
-    }
+    let target = Target {
+        kind: "MachineProvider",
+        namespace: own,
+        name: &reference.name,
+    };
+    let allowed = found.spec.allowed_namespaces.as_ref();
+    permit("spec.machineProviderRef", target, allowed, namespace)?;
     if let Some(datacenter) = datacenter
         && !lists(datacenter, found)
     {
@@ -146,10 +169,9 @@ fn listed_provider(
         .spec
         .machine_providers
         .iter()
-        .filter(|entry| entry.enabled != Some(false))
+        .filter(|entry| entry.is_enabled())
         .collect();
-    // An entry without a priority comes after all that have one.
-    entries.sort_by_key(|entry| (entry.priority.unwrap_or(i64::MAX), entry.name.clone()));
+    entries.sort_by_key(|entry| (entry.rank(), entry.name.clone()));
     let mut unfit = Vec::new();
     for entry in entries {
         let own = entry.namespace.as_deref().unwrap_or(&home);
@@ -161,8 +183,10 @@ fn listed_provider(
             unfit.push(format!("{own}/{} does not exist", entry.name));
             continue;
         };
-        let judged = if !permits(provider.spec.allowed_namespaces.as_ref(), own, &home) {
-            Err(format!("does not let namespace {home} in (spec.allowedNamespaces)"))
+        let judged = if !permits(provider, &home) {
+            Err(format!(
+                "does not let namespace {home} in (spec.allowedNamespaces)"
+            ))
         } else if !is_healthy(provider) {
             Err("is not Ready".to_owned())
         } else {
@@ -180,7 +204,10 @@ fn listed_provider(
     };
     Err(Refusal::waits(
         Reason::ProviderNotFound,
-        format!("Datacenter {home}/{} has no provider for this Machine: {why}", datacenter.name_any()),
+        format!(
+            "Datacenter {home}/{} has no provider for this Machine: {why}",
+            datacenter.name_any()
+        ),
     ))
 }
 
@@ -200,19 +227,18 @@ fn configured_provider(
     let open: Vec<&Arc<MachineProvider>> = field
         .providers
         .iter()
-        .filter(|provider| {
-            let own = provider.namespace().unwrap_or_default();
-            permits(provider.spec.allowed_namespaces.as_ref(), &own, namespace)
-                && !is_deleting(provider.as_ref())
-        })
+        .filter(|provider| permits(provider, namespace) && !is_deleting(provider.as_ref()))
         .collect();
     if let Some(own) = open
         .iter()
-        .find(|provider| is_named(provider.as_ref().as_ref(), namespace, wanted))
+        .find(|provider| is_named(&****provider, namespace, wanted))
     {
         return Ok(Arc::clone(own));
     }
-    let by_name: Vec<_> = open.iter().filter(|provider| provider.name_any() == wanted).collect();
+    let by_name: Vec<_> = open
+        .iter()
+        .filter(|provider| provider.name_any() == wanted)
+        .collect();
     if !by_name.is_empty() {
         return exactly_one(&by_name, &format!("the name {wanted:?}"));
     }
@@ -220,7 +246,10 @@ fn configured_provider(
         .iter()
         .filter(|provider| provider.spec.provider_type.as_str() == wanted)
         .filter(|provider| {
-            config.region.as_ref().is_none_or(|region| *region == provider.spec.region)
+            config
+                .region
+                .as_ref()
+                .is_none_or(|region| *region == provider.spec.region)
         })
         .collect();
     if of_type.is_empty() {
@@ -230,7 +259,9 @@ fn configured_provider(
         } else {
             known.join(", ")
         };
-        let region = config.region.map_or_else(String::new, |region| format!(" in region {region}"));
+        let region = config
+            .region
+            .map_or_else(String::new, |region| format!(" in region {region}"));
         return Err(Refusal::waits(
             Reason::ProviderNotFound,
             format!(
@@ -275,7 +306,10 @@ fn describe(provider: &MachineProvider) -> String {
 /// Zone, instance type and operating system, where the provider says what it has. What it does not say is no limit.
 fn fits(provider: &MachineProvider, machine: &Machine) -> Result<(), String> {
     let spec = &machine.spec;
-    let zone = spec.provider_config.as_ref().and_then(|config| config.zone.as_ref());
+    let zone = spec
+        .provider_config
+        .as_ref()
+        .and_then(|config| config.zone.as_ref());
     if let Some(zone) = zone
         && !provider.spec.zones.is_empty()
         && !provider.spec.zones.contains(zone)
@@ -287,14 +321,20 @@ fn fits(provider: &MachineProvider, machine: &Machine) -> Result<(), String> {
     };
     if let Some(wanted) = &spec.instance_type
         && !offers.instance_types.is_empty()
-        && !offers.instance_types.iter().any(|offer| offer.name == *wanted)
+        && !offers
+            .instance_types
+            .iter()
+            .any(|offer| offer.name == *wanted)
     {
         return Err(format!("has no instance type {wanted}"));
     }
     let wanted = spec.os.as_ref().and_then(|os| os.distribution.as_ref());
     if let Some(wanted) = wanted
         && !offers.operating_systems.is_empty()
-        && !offers.operating_systems.iter().any(|offer| offer.distribution == *wanted)
+        && !offers
+            .operating_systems
+            .iter()
+            .any(|offer| offer.distribution == *wanted)
     {
         return Err(format!("has no operating system {wanted}"));
     }
@@ -302,7 +342,11 @@ fn fits(provider: &MachineProvider, machine: &Machine) -> Result<(), String> {
 }
 
 fn has_room(field: &Field, provider: &MachineProvider) -> Result<(), String> {
-    let limit = provider.spec.capabilities.as_ref().and_then(|offers| offers.max_machines);
+    let limit = provider
+        .spec
+        .capabilities
+        .as_ref()
+        .and_then(|offers| offers.max_machines);
     match limit {
         Some(limit) if super::provider_usage(&field.machines, provider) >= limit => {
             Err(format!("is full ({limit} Machines)"))
@@ -313,13 +357,15 @@ fn has_room(field: &Field, provider: &MachineProvider) -> Result<(), String> {
 
 fn is_healthy(provider: &MachineProvider) -> bool {
     let status = provider.status.as_ref();
-    !is_deleting(provider)
-        && status.is_some_and(|status| is_true(&status.conditions, types::READY))
+    !is_deleting(provider) && status.is_some_and(|status| is_true(&status.conditions, types::READY))
 }
 
 /// The Datacenter that lists the provider, if exactly one does.
 fn only_datacenter(field: &Field, provider: &MachineProvider) -> Option<Arc<Datacenter>> {
-    let mut listing = field.datacenters.iter().filter(|datacenter| lists(datacenter, provider));
+    let mut listing = field
+        .datacenters
+        .iter()
+        .filter(|datacenter| lists(datacenter, provider));
     let first = listing.next()?;
     listing.next().is_none().then(|| first.clone())
 }
@@ -328,9 +374,9 @@ fn only_datacenter(field: &Field, provider: &MachineProvider) -> Option<Arc<Data
 pub(super) fn lists(datacenter: &Datacenter, provider: &MachineProvider) -> bool {
     let home = datacenter.namespace().unwrap_or_default();
     let own = provider.namespace().unwrap_or_default();
-    permits(provider.spec.allowed_namespaces.as_ref(), &own, &home)
+    permits(provider, &home)
         && datacenter.spec.machine_providers.iter().any(|entry| {
-            entry.enabled != Some(false)
+            entry.is_enabled()
                 && entry.name == provider.name_any()
                 && entry.namespace.as_deref().unwrap_or(&home) == own
         })
@@ -339,20 +385,4 @@ pub(super) fn lists(datacenter: &Datacenter, provider: &MachineProvider) -> bool
 fn is_named<K: Resource>(object: &K, namespace: &str, name: &str) -> bool {
     object.meta().namespace.as_deref() == Some(namespace)
         && object.meta().name.as_deref() == Some(name)
-}
-
-pub(super) fn not_permitted(
-    field: &str,
-    kind: &str,
-    namespace: &str,
-    name: &str,
-    from: &str,
-) -> Refusal {
-    Refusal::waits(
-        Reason::RefNotPermitted,
-        format!(
-            "{field}: {kind} {namespace}/{name} does not let namespace {from} in; set its spec.allowedNamespaces, for \
-             example {{from: List, names: [{from}]}}"
-        ),
-    )
 }

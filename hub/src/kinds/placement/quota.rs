@@ -8,8 +8,8 @@ use vitistack_api::datacenter::Datacenter;
 use vitistack_api::machine::Machine;
 use vitistack_api::machine_provider::MachineProvider;
 
-use super::provider::{Chosen, lists};
 use super::Field;
+use super::provider::{Chosen, lists};
 use crate::kinds::Refusal;
 
 /// What a Datacenter carries.
@@ -27,7 +27,10 @@ pub(crate) fn usage(field: &Field, datacenter: &Datacenter) -> Usage {
         .filter(|provider| lists(datacenter, provider))
         .collect();
     let counted = field.machines.iter().filter(|machine| {
-        let Some(placement) = machine.status.as_ref().and_then(|status| status.placement.as_ref())
+        let Some(placement) = machine
+            .status
+            .as_ref()
+            .and_then(|status| status.placement.as_ref())
         else {
             return false;
         };
@@ -36,12 +39,15 @@ pub(crate) fn usage(field: &Field, datacenter: &Datacenter) -> Usage {
                 reference.name == datacenter.name_any()
                     && reference.namespace == datacenter.namespace()
             }
-            None => placement.machine_provider.as_ref().is_some_and(|reference| {
-                listed.iter().any(|provider| {
-                    reference.name == provider.name_any()
-                        && reference.namespace == provider.namespace()
-                })
-            }),
+            None => placement
+                .machine_provider
+                .as_ref()
+                .is_some_and(|reference| {
+                    listed.iter().any(|provider| {
+                        reference.name == provider.name_any()
+                            && reference.namespace == provider.namespace()
+                    })
+                }),
         }
     });
     Usage {
@@ -52,12 +58,14 @@ pub(crate) fn usage(field: &Field, datacenter: &Datacenter) -> Usage {
 /// Machines placed on `provider`.
 pub(crate) fn provider_usage(machines: &[Arc<Machine>], provider: &MachineProvider) -> i64 {
     let counted = machines.iter().filter(|machine| {
-        let placement = machine.status.as_ref().and_then(|status| status.placement.as_ref());
+        let placement = machine
+            .status
+            .as_ref()
+            .and_then(|status| status.placement.as_ref());
         placement
             .and_then(|placement| placement.machine_provider.as_ref())
             .is_some_and(|reference| {
-                reference.name == provider.name_any()
-                    && reference.namespace == provider.namespace()
+                reference.name == provider.name_any() && reference.namespace == provider.namespace()
             })
     });
     i64::try_from(counted.count()).unwrap_or(i64::MAX)
@@ -80,7 +88,7 @@ pub(crate) fn check(field: &Field, chosen: &Chosen) -> Result<(), Refusal> {
     };
     for datacenter in concerned {
         let quotas = datacenter.spec.resource_quotas.as_ref();
-        let Some(limit) = quotas.and_then(|quotas| quotas.max_machines) else {
+        let Some(limit) = quotas.and_then(|quotas| quotas.max_machines).map(i64::from) else {
             continue;
         };
         let used = usage(field, datacenter).machines;

@@ -37,7 +37,13 @@ fn the_same_content_keeps_its_revision_across_hub_starts() {
     let (_, status) = allot(None, HubEpoch(7), intent(b"a"));
     let (sent, again) = allot(Some(&status), HubEpoch(8), intent(b"a"));
     assert_eq!(again, status, "status.intent is not written again");
-    assert_eq!(sent.fence, Fence { epoch: HubEpoch(8), revision: Revision(1) });
+    assert_eq!(
+        sent.fence,
+        Fence {
+            epoch: HubEpoch(8),
+            revision: Revision(1)
+        }
+    );
 }
 
 #[test]

@@ -1,0 +1,94 @@
+//! The shell of the KubernetesProvider controller: references → status.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{Resource as _, ResourceExt as _};
+use vitistack_api::conditions::Reason;
+use vitistack_api::kubernetes_provider::{KubernetesPhase, KubernetesProvider};
+use vitistack_api::reference::ObjectReference;
+use vitistack_api::refs::Target;
+
+use super::{Error, Hub, events, write};
+use crate::kinds::Refusal;
+use crate::kinds::kubernetes_provider::status;
+use crate::kinds::placement::permit;
+use crate::queue::{Key, Outcome};
+
+/// Says how the KubernetesProvider is.
+pub(super) async fn reconcile(hub: &Hub, key: &Key) -> Result<Outcome, Error> {
+    let Some(provider) = hub
+        .caches
+        .kubernetes_providers
+        .find(&key.namespace, &key.name)
+    else {
+        return Ok(Outcome::Done);
+    };
+    let now = Time(jiff::Timestamp::now());
+    let after = status(&provider, references(hub, &provider), &now);
+    let before = provider.status.as_ref();
+    if write::status(hub, provider.as_ref(), before, &after)
+        .await?
+        .is_some()
+    {
+        let old = before.cloned().unwrap_or_default();
+        let text = |phase: Option<KubernetesPhase>| phase.map(|phase| format!("{phase:?}"));
+        if let Some(announcement) = events::transition(
+            provider.object_ref(&()),
+            (text(old.phase), text(after.phase)),
+            &old.conditions,
+            &after.conditions,
+        ) {
+            hub.events.announce(announcement);
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// Whether the objects that the spec names are there and let this one in.
+fn references(hub: &Hub, provider: &KubernetesProvider) -> Result<(), Refusal> {
+    let home = provider.namespace().unwrap_or_default();
+    let spec = &provider.spec;
+    if let Some(reference) = &spec.datacenter_ref {
+        let (field, kind) = ("spec.datacenterRef", "Datacenter");
+        let own = reference.namespace.as_deref().unwrap_or(&home);
+        let found = hub.caches.datacenters.find(own, &reference.name);
+        let found = found
+            .ok_or_else(|| missing(field, kind, Reason::DatacenterNotFound, reference, own))?;
+        let allowed = found.spec.allowed_namespaces.as_ref();
+        permit(field, target(kind, own, reference), allowed, &home)?;
+    }
+    if let Some(reference) = &spec.machine_provider_ref {
+        let (field, kind) = ("spec.machineProviderRef", "MachineProvider");
+        let own = reference.namespace.as_deref().unwrap_or(&home);
+        let found = hub.caches.providers.find(own, &reference.name);
+        let found =
+            found.ok_or_else(|| missing(field, kind, Reason::ProviderNotFound, reference, own))?;
+        let allowed = found.spec.allowed_namespaces.as_ref();
+        permit(field, target(kind, own, reference), allowed, &home)?;
+    }
+    Ok(())
+}
+
+fn target<'a>(
+    kind: &'static str,
+    namespace: &'a str,
+    reference: &'a ObjectReference,
+) -> Target<'a> {
+    Target {
+        kind,
+        namespace,
+        name: &reference.name,
+    }
+}
+
+fn missing(
+    field: &str,
+    kind: &str,
+    reason: Reason,
+    reference: &ObjectReference,
+    own: &str,
+) -> Refusal {
+    Refusal::waits(
+        reason,
+        format!("{field}: {kind} {own}/{} does not exist", reference.name),
+    )
+}
