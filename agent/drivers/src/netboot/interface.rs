@@ -53,7 +53,7 @@ pub(crate) fn find(name: &str) -> Result<Interface, Error> {
                 .as_ref()
                 .and_then(|mask| mask.as_sockaddr_in())
                 .map_or(Ipv4Addr::BROADCAST, |mask| mask.ip());
-            ipv4 = ipv4.or(Some((found.ip(), netmask)));
+            ipv4 = ipv4.or_else(|| Some((found.ip(), netmask)));
         }
     }
     let missing = || Error::Missing {
@@ -76,6 +76,12 @@ pub(crate) fn find(name: &str) -> Result<Interface, Error> {
 }
 
 impl Interface {
+    /// Whether sockets that are bound by this look still do at the other. The MAC address does not count: a bridge takes
+    /// that of its ports, which come and go with every virtual server.
+    pub(crate) fn is_bound_like(&self, other: &Self) -> bool {
+        self.index == other.index && self.address == other.address && self.netmask == other.netmask
+    }
+
     /// Whether a host of this network can have `address`: not the network's, not its broadcast, not ours.
     pub(crate) fn can_lease(&self, address: Ipv4Addr) -> bool {
         let mask = self.netmask.to_bits();

@@ -352,7 +352,7 @@ async fn changed(was: Interface) -> Error {
     loop {
         tokio::time::sleep(LOOK).await;
         match interface::find(&was.name) {
-            Ok(now) if now == was => {}
+            Ok(now) if now.is_bound_like(&was) => {}
             Ok(_) => {
                 return Error::InterfaceChanged {
                     interface: was.name,

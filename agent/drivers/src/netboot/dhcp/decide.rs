@@ -131,7 +131,7 @@ fn own(request: &Request, slot: &Slot, leases: &mut Leases, site: Site, now: Ins
         MessageType::Decline | MessageType::Release => {
             // DECLINE names the address in an option, RELEASE in the header (RFC 2131 table 5).
             let (Some(address), Some(server)) = (
-                request.wanted().or(request.own_address()),
+                request.wanted().or_else(|| request.own_address()),
                 request.chosen_server(),
             ) else {
                 return SILENCE;
@@ -189,7 +189,7 @@ fn own_request(
             effect: Some(Effect::ForeignChosen),
         };
     }
-    let Some(address) = request.wanted().or(request.own_address()) else {
+    let Some(address) = request.wanted().or_else(|| request.own_address()) else {
         return SILENCE;
     };
     let new = match leases.lease(request.mac, address, now) {
@@ -275,7 +275,7 @@ fn beside(request: &Request, slot: &Slot, site: Site, to: To) -> Decision {
             reply: None,
             effect: request
                 .wanted()
-                .or(request.own_address())
+                .or_else(|| request.own_address())
                 .map(|address| Effect::Learnt { address }),
         },
         _ => SILENCE,

@@ -21,10 +21,11 @@ use super::watch::Verdict;
 use super::{CLIENT_PORT, PXE_PORT, SERVER_PORT};
 use crate::netboot::frame::{self, End};
 use crate::netboot::handle::Handle;
-use crate::netboot::interface::Interface;
+use crate::netboot::interface::{self, Interface};
 use crate::netboot::lease_file;
 use crate::netboot::leases::Leases;
 use crate::netboot::service::Error;
+use crate::netboot::slot::Mac;
 use crate::netboot::socket;
 
 /// Longest packet that is read; longer ones are cut and then do not parse. Firmware sends up to an Ethernet frame.
@@ -226,14 +227,12 @@ impl Server {
         }
     }
 
-    fn send_frame(
-        &self,
-        mac: crate::netboot::slot::Mac,
-        address: Ipv4Addr,
-        bytes: &[u8],
-    ) -> io::Result<()> {
+    fn send_frame(&self, mac: Mac, address: Ipv4Addr, bytes: &[u8]) -> io::Result<()> {
+        // Looked up each time: a bridge changes its address when a virtual server joins, just before that boots.
+        let mac_now = interface::find(&self.interface.name)
+            .map_or(self.interface.mac, |interface| interface.mac);
         let from = End {
-            mac: self.interface.mac,
+            mac: mac_now,
             socket: SocketAddrV4::new(self.interface.address, SERVER_PORT),
         };
         let to = End {

@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 #[cfg(test)]
 mod tests;
 
-/// Questions of one round. One may be lost; a server that pings the address first answers the second or third.
-const QUESTIONS: u8 = 3;
-/// Between two questions of a round, and after the last one.
-const PAUSE: Duration = Duration::from_millis(1000);
+/// Questions of one round; one may be lost.
+const QUESTIONS: u8 = 4;
+/// Between two questions of a round, and after the last one. The round lasts five seconds: dnsmasq pings an address for
+/// three before it offers it.
+const PAUSE: Duration = Duration::from_millis(1250);
 /// From one clear round to the next.
 const CLEAR: Duration = Duration::from_secs(60);
 /// From one round that found a server to the next.

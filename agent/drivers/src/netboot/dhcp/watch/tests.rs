@@ -24,9 +24,9 @@ fn it_is_clear_only_after_a_whole_round_without_an_answer() {
     let begin = now;
     let mut watch = Watch::new(now);
     assert_eq!(watch.verdict(), Verdict::Looking);
-    assert_eq!(round(&mut watch, &mut now), 3);
+    assert_eq!(round(&mut watch, &mut now), 4);
     assert_eq!(watch.verdict(), Verdict::Clear);
-    assert_eq!(now - begin, Duration::from_secs(3));
+    assert_eq!(now - begin, Duration::from_secs(5));
     assert_eq!(watch.next() - now, Duration::from_secs(60));
 }
 
