@@ -21,6 +21,8 @@ pub mod redfish;
 mod seed;
 mod sight;
 mod step;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

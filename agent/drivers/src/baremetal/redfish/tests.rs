@@ -1,6 +1,6 @@
 //! The client against a BMC at the wire with faults.
 
-mod bmc;
+pub(crate) mod bmc;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

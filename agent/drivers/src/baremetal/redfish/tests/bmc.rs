@@ -19,48 +19,48 @@ use vitistack_protocol::ids::Digest;
 
 /// What is wrong with this BMC.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Faults {
+pub(crate) struct Faults {
     /// PATCH is answered with 204 and forgotten.
-    pub(super) drop_patch: bool,
+    pub(crate) drop_patch: bool,
     /// PATCH is taken, and the mode falls back to Legacy.
-    pub(super) revert_mode: bool,
+    pub(crate) revert_mode: bool,
     /// PATCH of the system is refused; only the settings resource takes it.
-    pub(super) settings_only: bool,
+    pub(crate) settings_only: bool,
     /// A body with a mode is refused.
-    pub(super) refuse_mode: bool,
+    pub(crate) refuse_mode: bool,
     /// Only a PATCH with the strong form of the tag is taken.
-    pub(super) strong_tag_only: bool,
+    pub(crate) strong_tag_only: bool,
     /// Reset is answered with 204 and forgotten.
-    pub(super) ignore_reset: bool,
+    pub(crate) ignore_reset: bool,
     /// Answers are late.
-    pub(super) delay: Duration,
+    pub(crate) delay: Duration,
     /// The next answers: 503 with Retry-After.
-    pub(super) throttle: bool,
+    pub(crate) throttle: bool,
     /// Reset is refused with this message.
-    pub(super) refuse_reset: Option<&'static str>,
+    pub(crate) refuse_reset: Option<&'static str>,
     /// Every answer sends the client to another machine.
-    pub(super) redirect_away: bool,
+    pub(crate) redirect_away: bool,
 }
 
 #[derive(Debug)]
-pub(super) struct Inner {
-    pub(super) faults: Faults,
-    pub(super) power: &'static str,
-    pub(super) target: String,
-    pub(super) enabled: String,
-    pub(super) mode: String,
-    pub(super) manufacturer: &'static str,
+pub(crate) struct Inner {
+    pub(crate) faults: Faults,
+    pub(crate) power: &'static str,
+    pub(crate) target: String,
+    pub(crate) enabled: String,
+    pub(crate) mode: String,
+    pub(crate) manufacturer: &'static str,
     /// `METHOD path body` of each request.
-    pub(super) log: Vec<String>,
+    pub(crate) log: Vec<String>,
     in_flight: usize,
-    pub(super) most_in_flight: usize,
+    pub(crate) most_in_flight: usize,
 }
 
 /// A running BMC.
-pub(super) struct Bmc {
-    pub(super) address: SocketAddr,
-    pub(super) certificate: Option<(Digest, String)>,
-    pub(super) state: Arc<Mutex<Inner>>,
+pub(crate) struct Bmc {
+    pub(crate) address: SocketAddr,
+    pub(crate) certificate: Option<(Digest, String)>,
+    pub(crate) state: Arc<Mutex<Inner>>,
     _tasks: JoinSet<()>,
 }
 
@@ -91,7 +91,7 @@ impl axum::serve::Listener for TlsListener {
 
 impl Bmc {
     /// Plain HTTP.
-    pub(super) async fn plain() -> Self {
+    pub(crate) async fn plain() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = new_state();
@@ -107,7 +107,7 @@ impl Bmc {
     }
 
     /// TLS 1.2 and nothing newer, as sushy-tools and many BMCs, with a certificate of its own on `address`.
-    pub(super) async fn tls(address: SocketAddr) -> Self {
+    pub(crate) async fn tls(address: SocketAddr) -> Self {
         let tcp = TcpListener::bind(address).await.unwrap();
         let address = tcp.local_addr().unwrap();
         let key = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
@@ -140,11 +140,11 @@ impl Bmc {
         }
     }
 
-    pub(super) fn set(&self, change: impl FnOnce(&mut Inner)) {
+    pub(crate) fn set(&self, change: impl FnOnce(&mut Inner)) {
         change(&mut self.state.lock().unwrap());
     }
 
-    pub(super) fn sent(&self, start: &str) -> Vec<String> {
+    pub(crate) fn sent(&self, start: &str) -> Vec<String> {
         let state = self.state.lock().unwrap();
         let found = state.log.iter().filter(|line| line.starts_with(start));
         found.cloned().collect()
