@@ -15,7 +15,7 @@ enum Step<'a> {
     Index(usize),
     All,
     Where {
-        path: Vec<Step<'a>>,
+        path: Vec<Self>,
         equal: bool,
         text: &'a str,
     },
@@ -70,7 +70,10 @@ fn is_text(value: &Value, text: &str) -> bool {
     match value {
         Value::String(s) => s == text,
         Value::Null => false,
-        other => other.to_string() == text,
+        // Numbers and booleans are compared by how they are written.
+        Value::Number(number) => number.to_string() == text,
+        Value::Bool(flag) => text == if *flag { "true" } else { "false" },
+        Value::Array(_) | Value::Object(_) => false,
     }
 }
 

@@ -2,6 +2,9 @@
 
 use percent_encoding::percent_decode_str;
 
+#[cfg(test)]
+mod tests;
+
 /// What a path addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Target {
