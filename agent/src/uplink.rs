@@ -223,7 +223,11 @@ pub async fn run<I: Intake, O: Outbox, V: Vitals>(
                 Ok(cause) => cause,
                 Err(error) => {
                     warn!(error = &error as &dyn std::error::Error, "no session with the hub");
-                    error.cause()
+                    if *link.borrow() == Link::NotJoined && error.cause() == Cause::Refused {
+                        Cause::NotJoined
+                    } else {
+                        error.cause()
+                    }
                 }
             },
             () = stopped(&cancel) => return,

@@ -530,6 +530,3 @@ fn ca(operation: &'static str) -> impl Fn(kube::Error) -> Error {
 fn config(operation: &'static str) -> impl Fn(kube::Error) -> Error {
     api(operation, "ConfigMap", HUB_CONFIG_MAP)
 }
-
-#[cfg(test)]
-mod tests;

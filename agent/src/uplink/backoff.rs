@@ -10,6 +10,9 @@ const FIRST: Duration = Duration::from_secs(1);
 /// The longest wait. An hour of outage must not cost another hour after it.
 const CAP: Duration = Duration::from_secs(60);
 
+/// How often an agent without a certificate looks for a token.
+const TOKEN: Duration = Duration::from_secs(6);
+
 /// A session that lasted this long starts the steps anew.
 const GOOD: Duration = Duration::from_secs(60);
 
@@ -22,8 +25,10 @@ pub(super) enum Cause {
     Again,
     /// No answer, or a fault.
     Failed,
-    /// The hub does not want this agent, or there is nothing to show it. Only people can change that.
+    /// The hub does not want this agent. Only people can change that.
     Refused,
+    /// The agent has not joined: somebody is about to put a good token into its file, and watches.
+    NotJoined,
 }
 
 impl Cause {
@@ -78,6 +83,7 @@ impl Backoff {
                 FIRST.saturating_mul(1 << steps).min(CAP)
             }
             Cause::Refused => return CAP.mul_f64(0.5 + random / 2.0),
+            Cause::NotJoined => return TOKEN.mul_f64(0.5 + random / 2.0),
         };
         self.failures = self.failures.saturating_add(1);
         ceiling.mul_f64(random)

@@ -43,6 +43,12 @@ fn a_refusal_is_asked_again_slowly() {
 }
 
 #[test]
+fn a_new_token_is_found_within_seconds() {
+    let wait = Backoff::default().delay(Cause::NotJoined, SHORT, 1.0);
+    assert!((1..=6).contains(&wait.as_secs()), "{wait:?}");
+}
+
+#[test]
 fn every_ending_has_its_cause() {
     let closed = |code| Ending::Closed {
         code,

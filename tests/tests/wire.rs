@@ -1,0 +1,261 @@
+//! Hub and agent over real QUIC on loopback: the hub's dispatch and enrolment on a standalone API, the agent's uplink
+//! with a store in memory. What is on disk and what is done with an intent is tested elsewhere.
+
+#[path = "wire/agent.rs"]
+mod agent;
+#[path = "wire/hub.rs"]
+mod hub;
+
+use std::time::{Duration, SystemTime};
+
+use agent::Site;
+use hub::{Hub, intent, report, secret};
+use vitistack_agent::uplink::Link;
+use vitistack_hub::dispatch::Conflict;
+use vitistack_protocol::identity::{AGENT_LIFE, AgentName};
+use vitistack_protocol::ids::{HubEpoch, Sequence};
+use vitistack_protocol::transport::Ending;
+
+/// Enough for a loaded machine; a test that fails takes this long, one that passes does not.
+const SOON: Duration = Duration::from_secs(30);
+
+fn name() -> AgentName {
+    AgentName::new("edge-west", "edge-1").expect("a good name")
+}
+
+/// Asks `look` until it gives something, for at most `bound`.
+async fn until<T>(bound: Duration, what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    let end = tokio::time::Instant::now() + bound;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(
+            tokio::time::Instant::now() < end,
+            "{what}: not within {bound:?}"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn connected(hub: &Hub) {
+    until(SOON, "the agent is connected", async || {
+        hub.handle
+            .sessions()
+            .iter()
+            .any(|session| session.agent == name())
+            .then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_joins_takes_what_is_desired_and_its_reports_are_acked() {
+    let hub = Hub::start().await;
+    let row = secret(7, "calvin");
+    hub.handle.secret(&name(), row.clone());
+    let mut wanted = intent(1, hub.handle.epoch(), 1);
+    wanted.secrets = vec![row.key];
+    hub.handle.desire(&name(), wanted.clone());
+    let site = Site::start(&hub, hub::token_in(Duration::from_secs(600))).await;
+    connected(&hub).await;
+
+    let object = hub.agent("edge-1").await.expect("the hub made an Agent");
+    assert_eq!(object.spec.site, "edge-west");
+    assert_eq!(object.spec.served_namespaces, ["production"]);
+    assert!(hub.token_secrets().await.is_empty(), "the token is used up");
+
+    until(SOON, "the intent is held", async || {
+        (hub.handle.held(wanted.object.uid) == Some(wanted.fence)).then_some(())
+    })
+    .await;
+    assert_eq!(site.store.order(), ["secret", "intent"]);
+    assert_eq!(site.store.intents(), [wanted.clone()]);
+
+    site.store.add(report(&wanted, 1));
+    let received = until(SOON, "the report arrived", async || {
+        hub.handle.report(wanted.object.uid)
+    })
+    .await;
+    assert_eq!(received.agent, name());
+    assert_eq!(site.store.acked(), Sequence(0), "nothing was accepted yet");
+    hub.handle
+        .accepted(wanted.object.uid, received.report.sequence);
+    until(SOON, "the report is acked", async || {
+        (site.store.acked() == received.report.sequence).then_some(())
+    })
+    .await;
+    until(SOON, "health arrived", async || {
+        hub.handle.sessions().first().and_then(|s| s.health.clone())
+    })
+    .await;
+    site.stop().await;
+    until(SOON, "the session is over", async || {
+        hub.handle.sessions().is_empty().then_some(())
+    })
+    .await;
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_hub_sends_only_what_differs_and_learns_the_reports_again() {
+    let mut hub = Hub::start().await;
+    let (same, changed) = (
+        intent(1, hub.handle.epoch(), 1),
+        intent(2, hub.handle.epoch(), 1),
+    );
+    hub.handle.desire(&name(), same.clone());
+    hub.handle.desire(&name(), changed.clone());
+    let site = Site::start(&hub, hub::token_in(Duration::from_secs(600))).await;
+    until(SOON, "both are held", async || {
+        (site.store.intents().len() == 2).then_some(())
+    })
+    .await;
+    site.store.add(report(&same, 1));
+    until(SOON, "the report arrived", async || {
+        hub.handle.report(same.object.uid)
+    })
+    .await;
+    hub.handle.accepted(same.object.uid, Sequence(1));
+    until(SOON, "the report is acked", async || {
+        (site.store.acked() == Sequence(1)).then_some(())
+    })
+    .await;
+
+    hub.restart().await;
+    assert_eq!(hub.handle.epoch(), HubEpoch(2));
+    let mut newer = intent(2, hub.handle.epoch(), 2);
+    newer.body.push(9);
+    let mut same_again = same.clone();
+    same_again.fence.epoch = hub.handle.epoch();
+    hub.handle.desire(&name(), same_again);
+    hub.handle.desire(&name(), newer.clone());
+    until(SOON, "the newer one is held", async || {
+        (hub.handle.held(newer.object.uid) == Some(newer.fence)).then_some(())
+    })
+    .await;
+    let taken = site.store.intents();
+    assert_eq!(taken, [same.clone(), changed, newer], "each was sent once");
+    let again = until(SOON, "the report came again", async || {
+        hub.handle.report(same.object.uid)
+    })
+    .await;
+    assert_eq!(again.report.sequence, Sequence(2));
+    site.stop().await;
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_agent_is_cut_within_seconds_and_does_not_come_back() {
+    let hub = Hub::start().await;
+    let site = Site::start(&hub, hub::token_in(Duration::from_secs(600))).await;
+    connected(&hub).await;
+    hub.delete_agent("edge-1").await;
+    until(Duration::from_secs(5), "the session is cut", async || {
+        hub.handle.sessions().is_empty().then_some(())
+    })
+    .await;
+    until(SOON, "the agent knows", async || {
+        (site.link() == Link::Down).then_some(())
+    })
+    .await;
+    // Its certificate is good for days yet. The handshake itself refuses it.
+    let refused = site.dial_once(&hub).await;
+    assert!(matches!(refused, Ending::Refused { .. }), "{refused}");
+    site.stop().await;
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_behind_its_agent_is_paused_and_says_so() {
+    let hub = Hub::start().await;
+    let wanted = intent(1, hub.handle.epoch(), 1);
+    hub.handle.desire(&name(), wanted.clone());
+    let site =
+        Site::start_at_epoch(&hub, hub::token_in(Duration::from_secs(600)), HubEpoch(7)).await;
+    let conflict = until(SOON, "the conflict shows", async || {
+        hub.handle.sessions().first().and_then(|s| s.conflict)
+    })
+    .await;
+    let Conflict {
+        object,
+        hub: ours,
+        agent,
+    } = conflict;
+    assert_eq!(
+        (object, ours.epoch, agent.epoch),
+        (None, HubEpoch(1), HubEpoch(7))
+    );
+    until(SOON, "the agent is paused", async || {
+        let paused = Link::Paused {
+            hub: HubEpoch(1),
+            accepted: HubEpoch(7),
+        };
+        (site.link() == paused).then_some(())
+    })
+    .await;
+    assert!(site.store.intents().is_empty());
+    site.stop().await;
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_token_is_refused_and_a_good_one_in_its_place_is_found() {
+    let hub = Hub::start().await;
+    let expired = hub.token(hub::token_in(Duration::ZERO)).await;
+    let refusal = agent::join_once(&hub, &expired)
+        .await
+        .expect_err("it has expired");
+    assert!(refusal.contains("expired"), "{refusal}");
+    assert_eq!(
+        hub.token_secrets().await.len(),
+        1,
+        "a refusal uses nothing up"
+    );
+
+    let site = Site::start_with(&hub, &expired, HubEpoch(0)).await;
+    let good = hub.token(hub::token_in(Duration::from_secs(600))).await;
+    site.put_token(&good);
+    connected(&hub).await;
+    let refusal = agent::join_once(&hub, &good)
+        .await
+        .expect_err("it is used up");
+    assert!(refusal.contains("used already"), "{refusal}");
+    assert_eq!(hub.agents().await, ["edge-1"]);
+    site.stop().await;
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_agents_with_one_token_one_joins() {
+    let hub = Hub::start().await;
+    let token = hub.token(hub::token_in(Duration::from_secs(600))).await;
+    let (first, second) = tokio::join!(
+        agent::join_once(&hub, &token),
+        agent::join_once(&hub, &token)
+    );
+    assert!(first.is_ok() != second.is_ok(), "{first:?} {second:?}");
+    assert_eq!(hub.agents().await.len(), 1);
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_are_renewed_in_time_over_the_session_and_after_their_end_in_a_session_of_their_own()
+ {
+    let day = Duration::from_secs(24 * 3600);
+    for (case, age) in [
+        ("past two thirds of its life", AGENT_LIFE * 5 / 7),
+        ("ended yesterday", AGENT_LIFE + day),
+    ] {
+        let hub = Hub::start().await;
+        let site = Site::start_enrolled(&hub, SystemTime::now() - age).await;
+        connected(&hub).await;
+        until(SOON, case, async || {
+            let fresh = SystemTime::now() + AGENT_LIFE - day;
+            (site.certificate_end() > fresh).then_some(())
+        })
+        .await;
+        site.stop().await;
+        hub.stop().await;
+    }
+}
