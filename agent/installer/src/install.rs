@@ -1,0 +1,354 @@
+//! Puts an operating system image on a disk.
+//!
+//! The bytes flow: `fetch` (network, resumes) → a bounded channel → [`write`] on a blocking thread: digest → unpack →
+//! disk. Memory is constant. The first and the last MiB of the disk are emptied at the start and written last, after the
+//! digest matched: a disk with half an image, or with the wrong one, has no partition table and never boots.
+//!
+//! Then `commit` moves the backup partition table to the disk's end and puts the NoCloud seed on the image's `CIDATA`
+//! partition, or on one that it adds.
+
+mod commit;
+mod fetch;
+mod seed;
+pub mod table;
+mod unpack;
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ring::digest::{self, SHA256};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use vitistack_installer_wire::{Failure, Format, Install, State};
+
+use crate::disk::{Disk, HEAD};
+use crate::http::Client;
+
+pub use seed::File;
+use unpack::Published;
+
+/// Unpacked bytes are written in pieces of this size.
+const PIECE: usize = 1 << 20;
+/// Dirty pages are not let grow beyond this: progress then means disk, and memory stays bounded.
+const FLUSH_EVERY: u64 = 128 << 20;
+/// Between two reports of progress.
+const PROGRESS: Duration = Duration::from_millis(500);
+
+/// The image is not on the disk.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The digest is not `sha256:` and 64 digits.
+    #[error("{0:?} is not of the form sha256:<64 hexadecimal digits>")]
+    DigestMalformed(String),
+    /// A file of the seed is not base64.
+    #[error("seed file {0:?} is not base64")]
+    SeedMalformed(String),
+    /// The image does not fit.
+    #[error("the image needs more than the disk's {disk} bytes")]
+    TooLarge {
+        /// Size of the disk.
+        disk: u64,
+    },
+    /// The image could not be read to its end.
+    #[error("fetch the image")]
+    Fetch(#[source] io::Error),
+    /// Other bytes than were asked for.
+    #[error("the image has digest sha256:{found}, expected sha256:{expected}")]
+    Digest {
+        /// As in the plan, hexadecimal.
+        expected: String,
+        /// Of what was read, hexadecimal.
+        found: String,
+    },
+    /// The bytes are as published, but not in the format that the plan says.
+    #[error("unpack the image as {format:?}")]
+    Unpack {
+        /// As in the plan.
+        format: Format,
+        #[source]
+        /// What the unpacker says.
+        source: io::Error,
+    },
+    /// The disk refused.
+    #[error("write the disk")]
+    Disk(#[source] io::Error),
+    /// The image has neither a CIDATA partition nor a partition table with room for one.
+    #[error("the image has no place for the cloud-init seed: {0}")]
+    NoPlace(&'static str),
+    /// The seed does not fit its filesystem.
+    #[error("write the cloud-init seed of {bytes} bytes")]
+    Seed {
+        /// Size of all files.
+        bytes: usize,
+        #[source]
+        /// What the filesystem says.
+        source: io::Error,
+    },
+    /// The writing thread ended without an answer.
+    #[error("the writer ended early")]
+    Writer(#[source] tokio::task::JoinError),
+}
+
+impl Error {
+    /// The reason that goes into the report.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::DigestMalformed(_) | Self::SeedMalformed(_) => Failure::PlanRefused,
+            Self::TooLarge { .. } => Failure::ImageTooLarge,
+            Self::Fetch(_) => Failure::ImageFetchFailed,
+            Self::Digest { .. } => Failure::ImageDigestMismatch,
+            Self::Unpack { .. } | Self::NoPlace(_) | Self::Seed { .. } => {
+                Failure::ImageFormatUnsupported
+            }
+            Self::Disk(_) | Self::Writer(_) => Failure::DiskWriteFailed,
+        }
+    }
+}
+
+/// What to write, read from the plan.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// SHA-256 of the bytes as published.
+    pub digest: [u8; 32],
+    /// Packing.
+    pub format: Format,
+    /// Files of the NoCloud seed; none, and no seed is written.
+    pub seed: Vec<File>,
+}
+
+/// An image on a disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// `sha256:<hex>` of the bytes as they were read.
+    pub digest: String,
+    /// Unpacked bytes.
+    pub bytes: u64,
+}
+
+impl Order {
+    /// Reads the plan's part.
+    ///
+    /// # Errors
+    /// Digest or seed are malformed.
+    pub fn parse(install: &Install) -> Result<Self, Error> {
+        let digest = install
+            .digest
+            .strip_prefix("sha256:")
+            .and_then(|digits| hex::decode(digits).ok()?.try_into().ok())
+            .ok_or_else(|| Error::DigestMalformed(install.digest.clone()))?;
+        let seed = install
+            .seed
+            .iter()
+            .map(|file| {
+                let content = STANDARD.decode(&file.content);
+                let content = content.map_err(|_| Error::SeedMalformed(file.name.clone()))?;
+                Ok(File {
+                    name: file.name.clone(),
+                    content,
+                })
+            })
+            .collect::<Result<_, Error>>()?;
+        Ok(Self {
+            digest,
+            format: install.format,
+            seed,
+        })
+    }
+}
+
+/// Fetches and writes; `state` is told how far it is.
+///
+/// # Errors
+/// As [`Error`] says; the disk does not boot then.
+pub async fn run(
+    client: Client,
+    image: String,
+    order: Order,
+    disk: Disk,
+    state: watch::Sender<State>,
+) -> Result<Written, Error> {
+    let total = Arc::new(AtomicU64::new(0));
+    let mut tasks = JoinSet::new();
+    let (fetch, source) = fetch::start(client, image, Arc::clone(&total));
+    tasks.spawn(fetch);
+    let mut last = Instant::now();
+    let writer = tokio::task::spawn_blocking(move || {
+        write(source, &total, &order, &disk, |written, total| {
+            if last.elapsed() >= PROGRESS {
+                last = Instant::now();
+                state.send_replace(State::Writing { written, total });
+            }
+        })
+    });
+    writer.await.map_err(Error::Writer)?
+}
+
+/// Writes the published bytes that `source` gives to `disk`. `published` is their number, 0 as long as it is not known.
+///
+/// # Errors
+/// As [`Error`] says; the first MiB of the disk is empty then.
+pub fn write(
+    source: impl Read,
+    published: &AtomicU64,
+    order: &Order,
+    disk: &Disk,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<Written, Error> {
+    let too_large = Error::TooLarge { disk: disk.size() };
+    if disk.size() < 4 * HEAD {
+        return Err(too_large);
+    }
+    let tail_start = disk.size() - HEAD;
+    // Half an old system and half a new one must not boot.
+    disk.zero(0, HEAD)
+        .and_then(|()| disk.zero(tail_start, HEAD))
+        .map_err(Error::Disk)?;
+    disk.sync().map_err(Error::Disk)?;
+
+    let mut published_bytes = Published::new(source);
+    let copied = copy(
+        &mut published_bytes,
+        published,
+        order.format,
+        disk,
+        &mut progress,
+    );
+    if matches!(copied, Err(Error::TooLarge { .. } | Error::Disk(_))) {
+        return Err(copied.err().unwrap_or(too_large));
+    }
+    // The rest counts too: the digest is that of all published bytes, and it decides before an unpacker's complaint.
+    let digest = published_bytes.finish().map_err(Error::Fetch)?;
+    if digest.as_ref() != order.digest {
+        let (expected, found) = (hex::encode(order.digest), hex::encode(digest));
+        return Err(Error::Digest { expected, found });
+    }
+    let Held {
+        head,
+        tail,
+        position,
+        ..
+    } = copied?;
+    commit::commit(disk, head, &tail, &order.seed, digest.as_ref())?;
+    Ok(Written {
+        digest: format!("sha256:{}", hex::encode(digest)),
+        bytes: position,
+    })
+}
+
+/// The ends of the disk, held back.
+struct Held {
+    head: Vec<u8>,
+    tail: Vec<u8>,
+    /// Unpacked bytes so far.
+    position: u64,
+    unflushed: u64,
+}
+
+fn copy<R: Read>(
+    source: &mut Published<R>,
+    published: &AtomicU64,
+    format: Format,
+    disk: &Disk,
+    progress: &mut impl FnMut(u64, u64),
+) -> Result<Held, Error> {
+    let unpack = |source| Error::Unpack { format, source };
+    let edge = usize::try_from(HEAD).unwrap_or(usize::MAX);
+    let mut held = Held {
+        head: vec![0; edge],
+        tail: vec![0; edge],
+        position: 0,
+        unflushed: 0,
+    };
+    let mut reader = unpack::open(source, format).map_err(unpack)?;
+    let known = |reader: &unpack::Reader<'_, R>| match format {
+        Format::Raw => published.load(Ordering::Relaxed),
+        Format::Gzip | Format::Zstd => reader.unpacked_size(),
+    };
+    let mut piece = vec![0; PIECE];
+    loop {
+        let length = fill(&mut reader, &mut piece).map_err(unpack)?;
+        let total = known(&reader);
+        if total > disk.size() {
+            return Err(Error::TooLarge { disk: disk.size() });
+        }
+        let Some(bytes) = piece.get(..length).filter(|bytes| !bytes.is_empty()) else {
+            return Ok(held);
+        };
+        held.take(disk, bytes)?;
+        progress(held.position, total);
+    }
+}
+
+impl Held {
+    /// Writes the next bytes, or keeps them where they belong to an end of the disk.
+    fn take(&mut self, disk: &Disk, bytes: &[u8]) -> Result<(), Error> {
+        let start = self.position;
+        let end = start + bytes.len() as u64;
+        if end > disk.size() {
+            return Err(Error::TooLarge { disk: disk.size() });
+        }
+        let tail_start = disk.size() - HEAD;
+        overlay(&mut self.head, 0, start, bytes);
+        overlay(&mut self.tail, tail_start, start, bytes);
+        let from = usize::try_from(HEAD.saturating_sub(start)).unwrap_or(usize::MAX);
+        let until = usize::try_from(tail_start.saturating_sub(start)).unwrap_or(usize::MAX);
+        let middle = bytes
+            .get(from.min(bytes.len())..until.min(bytes.len()))
+            .unwrap_or_default();
+        if !middle.is_empty() {
+            disk.write(start + from as u64, middle)
+                .map_err(Error::Disk)?;
+        }
+        self.position = end;
+        self.unflushed += bytes.len() as u64;
+        if self.unflushed >= FLUSH_EVERY {
+            disk.sync().map_err(Error::Disk)?;
+            self.unflushed = 0;
+        }
+        Ok(())
+    }
+}
+
+/// Copies the part of `bytes` (which begin at `start` on the disk) that lies in `window` (which begins at `origin`).
+fn overlay(window: &mut [u8], origin: u64, start: u64, bytes: &[u8]) {
+    let skip = usize::try_from(origin.saturating_sub(start)).unwrap_or(usize::MAX);
+    let at = usize::try_from(start.saturating_sub(origin)).unwrap_or(usize::MAX);
+    let from = bytes.get(skip..).unwrap_or_default();
+    let to = window.get_mut(at..).unwrap_or_default();
+    let length = from.len().min(to.len());
+    if let (Some(to), Some(from)) = (to.get_mut(..length), from.get(..length)) {
+        to.copy_from_slice(from);
+    }
+}
+
+/// Reads until `buffer` is full or the source ends.
+fn fill(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match source.read(rest) {
+            Ok(0) => break,
+            Ok(length) => filled += length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// A number that differs for each purpose and image, and is the same at each installation of it.
+fn derived_id(digest: &[u8], purpose: &str) -> [u8; 16] {
+    let hash = digest::digest(&SHA256, &[digest, purpose.as_bytes()].concat());
+    let mut id = [0; 16];
+    id.iter_mut()
+        .zip(hash.as_ref())
+        .for_each(|(to, from)| *to = *from);
+    id
+}
+
+#[cfg(test)]
+mod tests;
