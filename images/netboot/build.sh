@@ -59,7 +59,7 @@ awk '$1 == "insmod" { print $2 }' "$stage/depends" | sort -u | while read -r fil
     relative=${file#*/lib/modules/"$version"/}
     install -D -m 644 "$file" "$modules/$relative"
 done
-cp "/lib/modules/$version/modules.order" "/lib/modules/$version/modules.builtin" "$modules/"
+cp "/lib/modules/$version"/modules.{order,builtin,builtin.modinfo} "$modules/"
 depmod -b "$root" "$version"
 # The installer reads the text files; the rest is for kmod.
 find "$modules" -maxdepth 1 -type f ! -name modules.alias ! -name modules.dep ! -name modules.softdep -delete
@@ -70,7 +70,7 @@ ln -s /init "$root/sbin/modprobe"
 
 mkdir -p "$out"
 find "$root" -exec touch -h -d @0 {} +
-(cd "$root" && find . -mindepth 1 | LC_ALL=C sort | cpio --quiet --reproducible -o -H newc -R 0:0) | zstd -q -19 -T0 -o "$stage/initramfs"
+(cd "$root" && find . -mindepth 1 | LC_ALL=C sort | cpio --quiet --reproducible -o -H newc -R 0:0) | zstd -q -15 -T0 -o "$stage/initramfs"
 install -m 644 "$stage/initramfs" "$out/initramfs"
 install -m 644 "/boot/vmlinuz-$version" "$out/vmlinuz"
 install -m 644 /usr/lib/ipxe/undionly.kpxe "$out/undionly.kpxe"

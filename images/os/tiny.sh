@@ -48,7 +48,7 @@ install -m 755 "$here/tiny/init" "$root/init"
 install -m 755 "$here/tiny/lease" "$root/etc/lease"
 install -m 755 "$here/tiny/power-button" "$root/etc/acpi/PWRF/00000080"
 find "$root" -exec touch -h -d @0 {} +
-(cd "$root" && find . -mindepth 1 | LC_ALL=C sort | cpio --quiet --reproducible -o -H newc -R 0:0) | zstd -q -19 -T0 -o "$stage/initrd"
+(cd "$root" && find . -mindepth 1 | LC_ALL=C sort | cpio --quiet --reproducible -o -H newc -R 0:0) | zstd -q -12 -T0 -o "$stage/initrd"
 
 # MiB: 1 before the first partition, the ESP, the CIDATA partition if any, 1 for the backup partition table.
 esp=16

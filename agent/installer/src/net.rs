@@ -8,7 +8,7 @@ pub mod dhcp;
 mod link;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::task::JoinSet;
@@ -88,7 +88,18 @@ pub async fn up(
         }
         // Carrier takes a moment after the link came up.
         sleep(Duration::from_millis(500)).await;
-        for (interface, offer) in offers(&found).await {
+        let offers = offers(&found).await;
+        if offers.is_empty() {
+            let names: Vec<_> = found
+                .iter()
+                .map(|interface| interface.name.as_str())
+                .collect();
+            say(format_args!(
+                "no address yet; interfaces: {}",
+                names.join(", ")
+            ));
+        }
+        for (interface, offer) in offers {
             links
                 .add(&interface, offer.address, offer.prefix, offer.router)
                 .await?;
@@ -142,7 +153,7 @@ async fn acquire(interface: &Interface) -> Result<Option<dhcp::Offer>, Error> {
     let socket = link::dhcp_socket(&interface.name).map_err(open)?;
     let everybody = SocketAddr::from((Ipv4Addr::BROADCAST, dhcp::SERVER_PORT));
     let exchange = dhcp::Exchange {
-        transaction: rand::random(),
+        transaction: transaction(mac),
         mac,
     };
     let discover = exchange.discover();
@@ -156,6 +167,16 @@ async fn acquire(interface: &Interface) -> Result<Option<dhcp::Offer>, Error> {
         Some(dhcp::Answer::Ack(lease)) => Some(lease),
         Some(dhcp::Answer::Nak) | None => None,
     })
+}
+
+/// Tells exchanges apart. Not from the kernel's random numbers: those of a virtual machine without a source of its own
+/// are not ready for minutes after its start, and asking for them blocks.
+fn transaction(mac: [u8; 6]) -> u32 {
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    let [_, _, rest @ ..] = mac;
+    u32::from_be_bytes(rest) ^ now.subsec_nanos()
 }
 
 /// Sends until something comes back that `read` understands.
@@ -195,7 +216,7 @@ impl Lease {
             let half = (offer.lease / 2).max(Duration::from_secs(10));
             sleep(half).await;
             let exchange = dhcp::Exchange {
-                transaction: rand::random(),
+                transaction: transaction(mac),
                 mac,
             };
             let Ok(socket) = link::dhcp_socket(&interface.name) else {

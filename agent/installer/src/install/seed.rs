@@ -57,6 +57,7 @@ fn is_label(bytes: &[u8]) -> bool {
 
 /// Some tools label the root directory, some the boot sector, some both.
 fn is_seed(image: &mut Cursor<Vec<u8>>) -> bool {
+    image.set_position(0);
     let Ok(filesystem) = FileSystem::new(image, FsOptions::new()) else {
         return false;
     };
@@ -68,6 +69,8 @@ fn is_seed(image: &mut Cursor<Vec<u8>>) -> bool {
 }
 
 fn put(image: &mut Cursor<Vec<u8>>, files: &[File]) -> io::Result<()> {
+    // The library insists on it.
+    image.set_position(0);
     let filesystem = FileSystem::new(image, FsOptions::new())?;
     for file in files {
         let mut target = filesystem.root_dir().create_file(&file.name)?;

@@ -3,13 +3,19 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use dhcproto::v4::{DhcpOption, Flags, Message, MessageType, Opcode, OptionCode};
-use dhcproto::{Decodable, Decoder, Encodable};
+use dhcproto::v4::{DhcpOption, Message, MessageType, Opcode, OptionCode};
+use dhcproto::{Decodable, Decoder};
 
 /// Where servers listen.
 pub const SERVER_PORT: u16 = 67;
 /// Where clients listen.
 pub const CLIENT_PORT: u16 = 68;
+// The fixed part of a packet, RFC 2131 section 2.
+const BOOT_REQUEST: u8 = 1;
+const ETHERNET: u8 = 1;
+const CLIENT_MAC: usize = 28;
+const COOKIE_AT: usize = 236;
+const COOKIE: [u8; 4] = [99, 130, 83, 99];
 /// If a server names none.
 const DEFAULT_LEASE: u32 = 600;
 
@@ -50,23 +56,23 @@ impl Exchange {
     /// Who has an address for me?
     #[must_use]
     pub fn discover(&self) -> Vec<u8> {
-        self.packet(MessageType::Discover, Ipv4Addr::UNSPECIFIED, Vec::new())
+        self.packet(MessageType::Discover, Ipv4Addr::UNSPECIFIED, &[])
     }
 
     /// I take that one.
     #[must_use]
     pub fn request(&self, offer: &Offer) -> Vec<u8> {
-        let options = vec![
-            DhcpOption::RequestedIpAddress(offer.address),
-            DhcpOption::ServerIdentifier(offer.server),
+        let options = [
+            (OptionCode::RequestedIpAddress, offer.address.octets()),
+            (OptionCode::ServerIdentifier, offer.server.octets()),
         ];
-        self.packet(MessageType::Request, Ipv4Addr::UNSPECIFIED, options)
+        self.packet(MessageType::Request, Ipv4Addr::UNSPECIFIED, &options)
     }
 
     /// I keep it, please. RFC 2131 4.3.2: no server identifier and no requested address when renewing.
     #[must_use]
     pub fn renew(&self, lease: &Offer) -> Vec<u8> {
-        self.packet(MessageType::Request, lease.address, Vec::new())
+        self.packet(MessageType::Request, lease.address, &[])
     }
 
     /// An offer that answers our discover.
@@ -87,30 +93,35 @@ impl Exchange {
         }
     }
 
-    fn packet(&self, kind: MessageType, own: Ipv4Addr, more: Vec<DhcpOption>) -> Vec<u8> {
-        let mut message = Message::default();
-        message
-            .set_opcode(Opcode::BootRequest)
-            .set_xid(self.transaction)
-            .set_chaddr(&self.mac);
-        if own.is_unspecified() {
-            // Without an address only a broadcast reaches us.
-            message.set_flags(Flags::default().set_broadcast());
+    /// RFC 2131, section 2. Written by hand: the library's message draws a random number when it is made, and early in
+    /// the boot of a virtual machine that blocks for minutes.
+    fn packet(&self, kind: MessageType, own: Ipv4Addr, more: &[(OptionCode, [u8; 4])]) -> Vec<u8> {
+        // Without an address only a broadcast reaches us.
+        let flags: u16 = if own.is_unspecified() { 0x8000 } else { 0 };
+        let mut packet = vec![BOOT_REQUEST, ETHERNET, 6, 0];
+        packet.extend(self.transaction.to_be_bytes());
+        packet.extend([0, 0]);
+        packet.extend(flags.to_be_bytes());
+        packet.extend(own.octets());
+        packet.resize(CLIENT_MAC, 0);
+        packet.extend(self.mac);
+        packet.resize(COOKIE_AT, 0);
+        packet.extend(COOKIE);
+        let wanted = [OptionCode::SubnetMask.into(), OptionCode::Router.into()];
+        option(&mut packet, OptionCode::MessageType, &[kind.into()]);
+        option(&mut packet, OptionCode::ParameterRequestList, &wanted);
+        option(
+            &mut packet,
+            OptionCode::ClassIdentifier,
+            b"vitistack-installer",
+        );
+        for (code, value) in more {
+            option(&mut packet, *code, value);
         }
-        message.set_ciaddr(own);
-        let options = message.opts_mut();
-        options.insert(DhcpOption::MessageType(kind));
-        options.insert(DhcpOption::ParameterRequestList(vec![
-            OptionCode::SubnetMask,
-            OptionCode::Router,
-        ]));
-        options.insert(DhcpOption::ClassIdentifier(b"vitistack-installer".to_vec()));
-        for option in more {
-            options.insert(option);
-        }
-        message
-            .to_vec()
-            .expect("encoding into memory, with options of a few bytes each")
+        packet.push(OptionCode::End.into());
+        // BOOTP's least length: some relays drop less.
+        packet.resize(packet.len().max(300), 0);
+        packet
     }
 
     fn ours(&self, bytes: &[u8]) -> Option<Message> {
@@ -120,6 +131,13 @@ impl Exchange {
             && message.chaddr().starts_with(&self.mac);
         ours.then_some(message)
     }
+}
+
+/// A few bytes each: the length fits its octet.
+fn option(packet: &mut Vec<u8>, code: OptionCode, value: &[u8]) {
+    packet.push(code.into());
+    packet.push(u8::try_from(value.len()).unwrap_or(u8::MAX));
+    packet.extend_from_slice(value);
 }
 
 /// `None` for an offer without an address: a proxyDHCP server speaks so.

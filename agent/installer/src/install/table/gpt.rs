@@ -12,6 +12,9 @@ const LINUX_DATA: [u8; 16] = [
 /// A partition entry that tables larger than this would need does not fit the first MiB.
 const MOST_ENTRIES: u32 = 4096;
 
+/// A first usable sector beyond this is nonsense, and would overflow in bytes.
+const MOST_LBA: u64 = 1 << 40;
+
 // Offsets in the header.
 const CHECKSUM: usize = 16;
 const MY_LBA: usize = 24;
@@ -65,7 +68,7 @@ impl Gpt {
             sector,
             entry_size: usize::try_from(entry_size).ok()?,
             entries_lba,
-            first_usable: u64_at(&header, FIRST_USABLE)?,
+            first_usable: u64_at(&header, FIRST_USABLE).filter(|lba| *lba <= MOST_LBA)?,
             last_usable: u64_at(&header, LAST_USABLE)?,
             last_lba: u64_at(&header, ALTERNATE_LBA)?,
             header,

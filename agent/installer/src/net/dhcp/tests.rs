@@ -1,3 +1,5 @@
+use dhcproto::Encodable;
+
 use super::*;
 
 const MAC: [u8; 6] = [0x52, 0x54, 0, 1, 2, 3];
