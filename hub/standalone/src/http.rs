@@ -35,8 +35,11 @@ use answer::Body;
 const CONNECTIONS: usize = 512;
 /// How long a peer may take for its TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long a client may take for the headers of a request.
-const HEADERS: Duration = Duration::from_secs(30);
+/// How long a client may take for the headers of its next request. More than the 90 s for which
+/// clients keep idle connections, so that they give them up first and never find one closed.
+const HEADERS: Duration = Duration::from_secs(120);
+/// How often an HTTP/2 client is asked whether it is still there.
+const PING: Duration = Duration::from_secs(30);
 /// How long open requests may take once the server ends.
 const DRAIN: Duration = Duration::from_secs(3);
 /// Pause after a failed accept, for instance for want of file descriptors.
@@ -121,7 +124,7 @@ async fn connection(
     builder
         .http2()
         .timer(TokioTimer::new())
-        .keep_alive_interval(Some(HEADERS))
+        .keep_alive_interval(Some(PING))
         .max_concurrent_streams(Some(250));
     let handler = service_fn(move |request| {
         let service = service.clone();

@@ -126,12 +126,7 @@ async fn unknown_fields_are_refused_or_dropped_as_asked() {
         "a",
         json!({ "size": 1, "parts": [{ "name": "p", "nmae": "q" }] }),
     );
-    let strict = PostParams {
-        field_manager: None,
-        dry_run: false,
-        ..PostParams::default()
-    };
-    let made = api.create(&strict, &wrong).await.unwrap();
+    let made = create(&api, &wrong).await;
     assert_eq!(
         made.data["spec"]["parts"],
         json!([{ "name": "p" }]),
@@ -263,6 +258,53 @@ async fn lists_are_selected_and_paged() {
         first.metadata.resource_version
     );
     assert_eq!(names(second.items), ["w3", "w4", "w5", "w6"]);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_selection_is_deleted_and_metadata_is_listed_alone() {
+    let server = Running::start().await;
+    let api = server.widgets("default");
+    for (name, parity) in [("a", "odd"), ("b", "even"), ("c", "odd")] {
+        let mut object = widget(name, json!({ "size": 1 }));
+        object
+            .labels_mut()
+            .insert("parity".to_owned(), parity.to_owned());
+        create(&api, &object).await;
+    }
+    let odd = ListParams::default().labels("parity=odd");
+    api.delete_collection(&kube::api::DeleteParams::default(), &odd)
+        .await
+        .unwrap();
+    let left = api
+        .list_metadata(&ListParams::default())
+        .await
+        .unwrap()
+        .items;
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].metadata.name.as_deref(), Some("b"));
+    let one = api.get_metadata("b").await.unwrap();
+    assert_eq!(one.metadata.labels, left[0].metadata.labels);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn patches_without_a_version_never_lose_each_other() {
+    let server = Running::start().await;
+    let api = server.widgets("default");
+    create(&api, &widget("a", json!({ "size": 1 }))).await;
+    let patches = (0..8).map(|n| {
+        let api = api.clone();
+        async move {
+            let patch = json!({ "spec": { "tags": { format!("k{n}"): "v" } } });
+            api.patch("a", &PatchParams::default(), &merge(&patch))
+                .await
+                .unwrap();
+        }
+    });
+    futures::future::join_all(patches).await;
+    let tags = api.get("a").await.unwrap().data["spec"]["tags"].clone();
+    assert_eq!(tags.as_object().unwrap().len(), 8, "{tags}");
     server.stop().await;
 }
 

@@ -114,6 +114,31 @@ async fn a_version_that_is_no_longer_held_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watcher_may_stream_its_first_list() {
+    let server = Running::start().await;
+    let api = server.widgets("default");
+    for name in ["a", "b"] {
+        create(&api, &widget(name, json!({ "size": 1 }))).await;
+    }
+    let mut events = watcher(api.clone(), watcher::Config::default().streaming_lists()).boxed();
+    let mut words = Vec::new();
+    while words.last().is_none_or(|word| word != "done") {
+        let event = tokio::time::timeout(PATIENCE, events.try_next())
+            .await
+            .unwrap()
+            .unwrap();
+        words.push(match event.unwrap() {
+            watcher::Event::Init => "begin".to_owned(),
+            watcher::Event::InitApply(object) => object.name_any(),
+            watcher::Event::InitDone => "done".to_owned(),
+            other => format!("{other:?}"),
+        });
+    }
+    assert_eq!(words, ["begin", "a", "b", "done"]);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_watcher_goes_on_after_a_restart() {
     let server = Running::start().await;
     let api = server.widgets("default");
