@@ -30,7 +30,7 @@ async fn next(
             event
                 .expect("an event in time")
                 .unwrap()
-                .map_or("end".to_owned(), |e| word(&e)),
+                .map_or_else(|| "end".to_owned(), |e| word(&e)),
         );
     }
     words
