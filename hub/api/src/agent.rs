@@ -9,6 +9,10 @@ use serde_with::skip_serializing_none;
 use crate::conditions::{self, Condition};
 
 /// Where an agent is and whom it serves.
+#[expect(
+    clippy::duplicated_attributes,
+    reason = "two columns may have the same type"
+)]
 #[skip_serializing_none]
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(

@@ -42,10 +42,10 @@ fn definition<'a>(all: &'a [CustomResourceDefinition], object: &Value) -> &'a JS
 }
 
 /// The typed form of `object`, and that back.
-fn retyped(object: &Value) -> Value {
-    fn through<T: serde::Serialize + serde::de::DeserializeOwned>(object: &Value) -> Value {
+fn retyped(object: &Value) -> Option<Value> {
+    fn through<T: serde::Serialize + serde::de::DeserializeOwned>(object: &Value) -> Option<Value> {
         let typed: T = serde_json::from_value(object.clone()).expect("the type reads it");
-        serde_json::to_value(typed).expect("the type writes it")
+        Some(serde_json::to_value(typed).expect("the type writes it"))
     }
     match object["kind"].as_str().expect("a kind") {
         "Agent" => through::<Agent>(object),
@@ -54,7 +54,7 @@ fn retyped(object: &Value) -> Value {
         "KubernetesProvider" => through::<KubernetesProvider>(object),
         "Machine" => through::<Machine>(object),
         "MachineProvider" => through::<MachineProvider>(object),
-        other => panic!("{other} is no kind of ours"),
+        _ => None,
     }
 }
 
@@ -81,7 +81,7 @@ fn each_manifest_is_accepted_and_read_back_as_sent() {
 #[test]
 fn the_types_lose_nothing_that_the_schema_lets_in() {
     for (place, sent) in manifests() {
-        let back = retyped(&sent);
+        let back = retyped(&sent).expect("a kind of ours");
         let expected = match sent["spec"].as_object() {
             Some(_) if sent["metadata"]["name"] == "kiosk" => {
                 let mut spec = sent["spec"].clone();

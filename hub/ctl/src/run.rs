@@ -169,7 +169,7 @@ async fn list_hosts(args: &ClusterArgs, all: bool, output: Output) -> anyhow::Re
         cluster.everywhere::<BareMetalHost>()
     } else {
         let own = args.namespace.as_deref();
-        cluster.namespaced::<BareMetalHost>(own.unwrap_or(cluster.default_namespace()))
+        cluster.namespaced::<BareMetalHost>(own.unwrap_or_else(|| cluster.default_namespace()))
     };
     let list = in_time(api.list(&ListParams::default()))
         .await

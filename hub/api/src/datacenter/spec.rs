@@ -14,6 +14,10 @@ use super::status::DatacenterStatus;
 use crate::reference::AllowedNamespaces;
 
 /// A place with its providers and rules.
+#[expect(
+    clippy::duplicated_attributes,
+    reason = "two columns may have the same type"
+)]
 #[skip_serializing_none]
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(

@@ -12,6 +12,10 @@ use crate::crd::rule;
 use crate::reference::{ConsumerReference, LocalReference, SecretReference};
 
 /// A server: how its BMC is reached, which NIC boots, what may be done to it.
+#[expect(
+    clippy::duplicated_attributes,
+    reason = "two columns may have the same type"
+)]
 #[skip_serializing_none]
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(

@@ -16,6 +16,10 @@ use super::status::KubernetesProviderStatus;
 use crate::reference::ObjectReference;
 
 /// A Kubernetes cluster.
+#[expect(
+    clippy::duplicated_attributes,
+    reason = "two columns may have the same type"
+)]
 #[skip_serializing_none]
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(

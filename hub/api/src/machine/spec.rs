@@ -12,6 +12,10 @@ use crate::crd::rule;
 use crate::reference::{ObjectReference, SecretKeyReference, SecretReference};
 
 /// A computer as it shall be.
+#[expect(
+    clippy::duplicated_attributes,
+    reason = "two columns may have the same type"
+)]
 #[skip_serializing_none]
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(

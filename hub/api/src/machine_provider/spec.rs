@@ -13,6 +13,10 @@ use crate::crd::rule;
 use crate::reference::{AllowedNamespaces, SecretReference};
 
 /// A provider of Machines.
+#[expect(
+    clippy::duplicated_attributes,
+    reason = "two columns may have the same type"
+)]
 #[skip_serializing_none]
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(

@@ -37,15 +37,12 @@ pub(super) fn check(
                 Some("FieldValueDuplicate") => FieldReason::Duplicate,
                 _ => FieldReason::Invalid,
             };
-            let shown = found.map(|found| match found {
-                Value::Object(_) => Value::from("object"),
-                Value::Array(_) => Value::from("array"),
-                scalar => scalar.clone(),
-            });
+            // What is not a scalar is not shown; the rule's message says what it is about.
+            let shown = found.filter(|found| !found.is_object() && !found.is_array());
             FieldError {
                 path: error.field_path,
                 reason,
-                value: shown,
+                value: shown.cloned(),
                 detail: error.message,
             }
         })

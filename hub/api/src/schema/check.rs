@@ -10,7 +10,8 @@ use super::cel;
 use super::error::{FieldError, FieldReason};
 use super::shape::{Known, items, join, property};
 
-/// Everything that `schema`, which is that of a root, forbids in `value`. CEL rules run only if nothing else is wrong.
+/// Everything that `schema`, which is that of a root, forbids in `value`. CEL rules run only on what has the right
+/// shape, as the API server does it: a wrong pattern or bound does not keep them from running.
 ///
 /// With `old`, transition rules run too, and what did not change is not held against the object, so that a definition
 /// that became stricter does not lock up what is stored.
@@ -18,8 +19,19 @@ use super::shape::{Known, items, join, property};
 pub fn check(schema: &JSONSchemaProps, value: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut walk = Walk { found: Vec::new() };
     walk.node(schema, "", value, old);
-    if walk.found.is_empty() {
-        return cel::check(schema, value, old);
+    let shapeless = walk.found.iter().any(|finding| match finding.reason {
+        FieldReason::Required
+        | FieldReason::NotSupported
+        | FieldReason::TypeInvalid
+        | FieldReason::TooLong
+        | FieldReason::TooMany => true,
+        FieldReason::Invalid
+        | FieldReason::Duplicate
+        | FieldReason::Forbidden
+        | FieldReason::NotFound => false,
+    });
+    if !shapeless {
+        walk.found.extend(cel::check(schema, value, old));
     }
     walk.found
 }

@@ -149,7 +149,7 @@ fn findings_are_worded_as_the_api_server_words_them() {
             json!({"type": "object", "x-kubernetes-validations": [{"rule": "self.a < self.b", "message": "a is below b"}],
                 "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}}),
             json!({"a": 2, "b": 1}),
-            r#"spec: Invalid value: "object": a is below b"#,
+            r#"spec: Invalid value: a is below b"#,
         ),
     ] {
         assert_eq!(findings(spec, value), [expected]);
