@@ -7,6 +7,8 @@
 //! [`state`] decides (pure, time passed in); [`Handle`] is its cheap-clone face; [`Server`] owns the endpoint, one task a
 //! connection and, inside it, one task a stream (see `session`).
 
+#[cfg(test)]
+pub(crate) mod fake;
 mod join;
 mod server;
 mod session;

@@ -8,6 +8,8 @@ pub(crate) mod agents;
 pub(crate) mod causes;
 pub(crate) mod credentials;
 pub(crate) mod datacenter;
+#[cfg(test)]
+pub(crate) mod fixtures;
 pub(crate) mod host;
 pub(crate) mod kubernetes_provider;
 pub(crate) mod machine;

@@ -11,7 +11,7 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::PostParams;
 use kube::{Api, Client};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -23,6 +23,8 @@ const NAME: &str = "vitistack-hub";
 const DURATION: Duration = Duration::from_secs(15);
 /// How often the holder renews it.
 const RENEW: Duration = Duration::from_secs(5);
+/// Who could not renew for this long stops: well before the others may take the Lease.
+const LAST_RENEWAL: Duration = Duration::from_secs(10);
 /// How often the others look.
 const LOOK: Duration = Duration::from_secs(2);
 /// Deadline of one call.
@@ -33,6 +35,15 @@ const CALL: Duration = Duration::from_secs(4);
 pub(crate) struct Sighting {
     spec: LeaseSpec,
     since: Instant,
+}
+
+/// Whether another process could lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rivalry {
+    /// Any replica of the Deployment.
+    Replicas,
+    /// None: this process serves the API itself, and its data directory is locked.
+    None,
 }
 
 /// What to do about the Lease.
@@ -187,33 +198,43 @@ impl Leadership {
     ///
     /// # Errors
     ///
-    /// When the Lease was lost: somebody else has it, or it could not be renewed within its duration.
-    pub(crate) async fn hold(mut self, cancel: CancellationToken) -> anyhow::Result<()> {
-        let mut tick = tokio::time::interval(RENEW);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        tick.tick().await;
+    /// When the Lease was lost: somebody else has it, or, where there are rivals, it could not be renewed in time.
+    pub(crate) async fn hold(
+        mut self,
+        rivalry: Rivalry,
+        cancel: CancellationToken,
+    ) -> anyhow::Result<()> {
         let mut renewed = Instant::now();
+        let mut pause = RENEW;
         loop {
             tokio::select! {
                 // Both arms are cancel-safe per tokio's documentation.
                 () = cancel.cancelled() => break,
-                _ = tick.tick() => {}
+                () = tokio::time::sleep(pause) => {}
             }
+            let begun = Instant::now();
             match self.renew().await {
-                Ok(()) => renewed = Instant::now(),
-                Err(kube::Error::Api(status)) if status.code == 409 => {
-                    anyhow::bail!("another replica took the Lease");
+                Ok(Renewal::Ours) => {
+                    renewed = begun;
+                    pause = RENEW;
+                }
+                Ok(Renewal::Theirs(holder)) => {
+                    anyhow::bail!("the Lease was lost to replica {holder}");
                 }
                 Err(error) => {
                     warn!(
                         error = &error as &dyn std::error::Error,
                         "the Lease was not renewed"
                     );
-                    // A call may still take its deadline before the Lease ends for the others.
-                    anyhow::ensure!(
-                        renewed.elapsed() + RENEW + CALL < DURATION + RENEW,
-                        "the Lease could not be renewed in time"
-                    );
+                    match rivalry {
+                        Rivalry::Replicas => anyhow::ensure!(
+                            renewed.elapsed() < LAST_RENEWAL,
+                            "the Lease could not be renewed in time"
+                        ),
+                        // Nobody else can take it: an API that stalls is no reason to stop.
+                        Rivalry::None => {}
+                    }
+                    pause = LOOK;
                 }
             }
         }
@@ -232,15 +253,39 @@ impl Leadership {
         Ok(())
     }
 
-    async fn renew(&mut self) -> Result<(), kube::Error> {
+    /// A write that got no answer may have been taken all the same, so a conflict is looked at before it is believed.
+    async fn renew(&mut self) -> Result<Renewal, kube::Error> {
         let renewed = Lease {
             metadata: self.lease.metadata.clone(),
             spec: Some(self.candidate.spec(self.lease.spec.as_ref())),
         };
         let api = &self.candidate.api;
-        self.lease = within(api.replace(NAME, &PostParams::default(), &renewed)).await?;
-        Ok(())
+        match within(api.replace(NAME, &PostParams::default(), &renewed)).await {
+            Ok(lease) => {
+                self.lease = lease;
+                Ok(Renewal::Ours)
+            }
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                let lease = within(api.get(NAME)).await?;
+                let holder = lease
+                    .spec
+                    .as_ref()
+                    .and_then(|spec| spec.holder_identity.clone());
+                let holder = holder.unwrap_or_default();
+                if holder != self.candidate.identity {
+                    return Ok(Renewal::Theirs(holder));
+                }
+                self.lease = lease;
+                Ok(Renewal::Ours)
+            }
+            Err(error) => Err(error),
+        }
     }
+}
+
+enum Renewal {
+    Ours,
+    Theirs(String),
 }
 
 /// A conflict means that another candidate was faster.

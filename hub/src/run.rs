@@ -191,7 +191,11 @@ async fn serve(
         work_stop.clone(),
     ));
     let mut lease_task = JoinSet::new();
-    lease_task.spawn(leadership.hold(lease_stop.clone()));
+    let rivalry = match config.api {
+        Api::Cluster { .. } => leader::Rivalry::Replicas,
+        Api::Standalone { .. } => leader::Rivalry::None,
+    };
+    lease_task.spawn(leadership.hold(rivalry, lease_stop.clone()));
     let server = dispatch::Server::bind(config.listen, authority.clone(), handle)?;
     let quic = server
         .address()

@@ -16,6 +16,9 @@ use vitistack_api::validate;
 use super::placement::{self, Field, permit};
 use super::{Refusal, Says, Verdict, generation_of, is_deleting, valid};
 
+#[cfg(test)]
+mod tests;
+
 /// Everything that a status is made from.
 pub(crate) struct Facts<'a> {
     pub(crate) datacenter: &'a Datacenter,

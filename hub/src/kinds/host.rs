@@ -18,6 +18,9 @@ use vitistack_protocol::message::numbered::{BodyKind, Inspection};
 use super::target::{self, no_uid};
 use super::{Refusal, annotated, annotation_of, generation_of, is_deleting, valid};
 
+#[cfg(test)]
+mod tests;
+
 /// The intent of a host, still without its fence. A tombstone is the same with `absent`.
 ///
 /// # Errors

@@ -9,6 +9,9 @@ use vitistack_api::validate;
 
 use super::{Refusal, Says, Verdict, generation_of, valid};
 
+#[cfg(test)]
+mod tests;
+
 /// The status that says it. `references` tells what is wrong with the objects that the spec names.
 pub(crate) fn status(
     provider: &KubernetesProvider,

@@ -13,6 +13,9 @@ use vitistack_api::names::ANNOTATION_ADOPT;
 
 use super::{Refusal, annotated};
 
+#[cfg(test)]
+mod tests;
+
 /// How a Machine and the hosts stand to one another. `BareMetalHost.spec.consumerRef` is the truth of placement.
 #[derive(Clone, Debug)]
 pub(crate) enum Claim {

@@ -18,6 +18,9 @@ use vitistack_api::host::BareMetalHost;
 use vitistack_api::machine::Machine;
 use vitistack_api::machine_provider::MachineProvider;
 
+#[cfg(test)]
+mod tests;
+
 /// Everything that placement looks at.
 pub(crate) struct Field {
     pub(crate) datacenters: Vec<Arc<Datacenter>>,

@@ -11,6 +11,9 @@ use vitistack_protocol::identity::AgentName;
 
 use super::{Outlook, Refusal, Says, Verdict, generation_of, valid};
 
+#[cfg(test)]
+mod tests;
+
 /// Everything that a status is made from.
 pub(crate) struct Facts<'a> {
     pub(crate) provider: &'a MachineProvider,
