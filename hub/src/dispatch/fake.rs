@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use vitistack_protocol::identity::AgentName;
-use vitistack_protocol::ids::{HubEpoch, Sequence, Uid};
+use vitistack_protocol::ids::{Digest, Sequence, Uid};
 use vitistack_protocol::message::Extensions;
 use vitistack_protocol::message::body::{ReportBody, encode};
-use vitistack_protocol::message::control::{Hello, IntentAck};
+use vitistack_protocol::message::control::{Held, Hello, IntentAck};
 use vitistack_protocol::message::intent::{Intent, SecretKey};
 use vitistack_protocol::message::numbered::IntentOutcome;
 use vitistack_protocol::message::report::Report;
@@ -32,6 +32,26 @@ pub(crate) struct Agent {
 impl Agent {
     /// Opens a session of an agent that holds nothing.
     pub(crate) fn connect(handle: &Handle, name: &AgentName) -> Self {
+        let mut agent = Self {
+            handle: handle.clone(),
+            name: name.clone(),
+            session: 0,
+            sequence: 0,
+            intents: HashMap::new(),
+            secrets: Vec::new(),
+        };
+        agent.reconnect();
+        agent
+    }
+
+    /// Opens a session of the agent as it is, with what it holds.
+    pub(crate) fn reconnect(&mut self) {
+        let held = self.intents.values().map(|intent| Held {
+            uid: intent.object.uid,
+            fence: intent.fence,
+            intent: intent.digest(),
+            report: Digest::default(),
+        });
         let hello = Hello {
             min_version: 1,
             max_version: 1,
@@ -39,13 +59,13 @@ impl Agent {
             capabilities: 0,
             boot: [1; 16],
             store: [2; 16],
-            epoch: HubEpoch(0),
-            held: Vec::new(),
+            epoch: self.handle.epoch(),
+            held: held.collect(),
             outbox: (Sequence(0), Sequence(0)),
             extensions: Extensions::default(),
         };
         let info = SessionInfo {
-            agent: name.clone(),
+            agent: self.name.clone(),
             session: 0,
             build: hello.build.clone(),
             connected_at: Timestamp::UNIX_EPOCH,
@@ -54,19 +74,12 @@ impl Agent {
             conflict: None,
             certificate_until: Timestamp::UNIX_EPOCH,
         };
-        let (session, _) = handle.open(&hello, info, Standing::default());
-        Self {
-            handle: handle.clone(),
-            name: name.clone(),
-            session,
-            sequence: 0,
-            intents: HashMap::new(),
-            secrets: Vec::new(),
-        }
+        let (session, _) = self.handle.open(&hello, info, Standing::default());
+        self.session = session;
     }
 
     /// Ends the session.
-    pub(crate) fn disconnect(self) {
+    pub(crate) fn disconnect(&self) {
         self.handle.close(&self.name, self.session);
     }
 
