@@ -2,6 +2,8 @@
 
 mod spec;
 mod status;
+#[cfg(test)]
+mod tests;
 
 pub use self::spec::{
     BareMetalHost, BareMetalHostSpec, Bmc, BmcTls, BootMode, Inspect, RootDeviceHints,

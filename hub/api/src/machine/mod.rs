@@ -2,6 +2,8 @@
 
 mod spec;
 mod status;
+#[cfg(test)]
+mod tests;
 
 pub use self::spec::{
     Architecture, Backup, Cleaning, Cpu, DeletionPolicy, Disk, HostSelector, Interface, Machine,

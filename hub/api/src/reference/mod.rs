@@ -2,6 +2,9 @@
 //!
 //! Holds the shapes only; whether a reference holds is decided in [`crate::refs`].
 
+#[cfg(test)]
+mod tests;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
