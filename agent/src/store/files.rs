@@ -3,9 +3,9 @@
 //! A file is complete and synced before a row may name it: written under a temporary name, synced, renamed, its
 //! directory synced. Whatever no row names is removed at the next start.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use vitistack_protocol::ids::Digest;
@@ -21,7 +21,7 @@ pub(crate) struct Files {
 impl Files {
     /// Makes the directory if there is none.
     pub(crate) fn open(dir: PathBuf) -> Result<Self, Error> {
-        fs::create_dir_all(&dir).map_err(|source| file("creation", &dir, source))?;
+        make_dir(&dir)?;
         Ok(Self { dir })
     }
 
@@ -83,7 +83,7 @@ impl Files {
 /// Writes a file of mode 0600 so that after a crash either nothing or all of it is there.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let parent = path.parent().unwrap_or_else(|| Path::new("."));
-    fs::create_dir_all(parent).map_err(|source| file("creation", parent, source))?;
+    make_dir(parent)?;
     let temporary = path.with_extension("new");
     let mut open = OpenOptions::new();
     open.write(true).create(true).truncate(true).mode(0o600);
@@ -95,6 +95,15 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         .map_err(|source| file("writing", &temporary, source))?;
     fs::rename(&temporary, path).map_err(|source| file("renaming", path, source))?;
     sync_dir(parent)
+}
+
+/// Makes a directory of mode 0700, and those above it, unless they are there.
+pub(crate) fn make_dir(dir: &Path) -> Result<(), Error> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|source| file("creation", dir, source))
 }
 
 /// Makes renames and creations in `dir` durable.

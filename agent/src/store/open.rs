@@ -110,12 +110,7 @@ fn set_aside(settings: &Settings) -> Result<(), Error> {
 }
 
 fn open_here(settings: Settings, replacement: bool) -> Result<(Store, Service), Error> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&settings.dir)
-        .map_err(|source| files::file("creation", &settings.dir, source))?;
+    files::make_dir(&settings.dir)?;
     let marker = read_marker(&settings)?;
     let seal = Seal::open(&settings.key_file)?;
     let files = Files::open(settings.dir.join("files"))?;

@@ -77,7 +77,7 @@ fn intent(number: u8, fence: Fence, ballast: usize, secrets: Vec<SecretKey>) -> 
         namespace: "edge".into(),
         name: format!("host-{number}"),
     };
-    let credentials = secrets.first().copied().unwrap_or(SecretKey {
+    let credentials = secrets.first().copied().unwrap_or_else(|| SecretKey {
         uid: uid(0),
         digest: Digest::default(),
     });

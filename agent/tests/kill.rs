@@ -1,0 +1,169 @@
+//! The store in a process that is killed: whatever was answered is there, whenever the kill came.
+//!
+//! The test starts itself a second time as the process that is killed.
+
+use std::io::BufRead as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use vitistack_agent::store::{self, Settings};
+use vitistack_protocol::ids::{
+    Digest, Fence, Generation, HubEpoch, ObjectRef, OperationId, Revision, Uid,
+};
+use vitistack_protocol::message::Extensions;
+use vitistack_protocol::message::body;
+use vitistack_protocol::message::intent::{BmcTrust, HostIntent, HostTarget, Intent, SecretKey};
+use vitistack_protocol::message::numbered::{BodyKind, BootMode, Inspection, IntentOutcome};
+
+/// Names the directory to the second process; without it the writer's test has nothing to do.
+const DIR: &str = "VITISTACK_TEST_STORE";
+/// Objects that the writer takes turns with.
+const OBJECTS: u8 = 40;
+
+#[test]
+fn writer() {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how the test tells its second process what to do"
+    )]
+    let Ok(dir) = std::env::var(DIR) else {
+        return;
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let opened = reopen(Path::new(&dir));
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(async move {
+            drop(opened.service.run().await);
+        });
+        let first = newest(&opened.store) + 1;
+        for revision in first.. {
+            for number in 0..OBJECTS {
+                let taken = opened.store.take_intent(intent(number, revision)).await;
+                assert_eq!(taken.unwrap().outcome, IntentOutcome::Stored);
+                println!("acked {number} {revision}");
+            }
+        }
+    });
+}
+
+fn newest(store: &store::Store) -> u64 {
+    let held = store.position().held;
+    let newest = held.iter().map(|held| held.fence.revision.0).max();
+    newest.unwrap_or(0)
+}
+
+#[test]
+fn what_was_acked_survives_kills() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut acked = [0_u64; OBJECTS as usize];
+    for round in 0..6 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "writer", "--nocapture"])
+            .env(DIR, dir.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = std::io::BufReader::new(child.stdout.take().unwrap());
+        let mut lines = 0;
+        for line in output.lines() {
+            let line = line.unwrap();
+            let mut words = line.split(' ').skip_while(|word| !word.ends_with("acked"));
+            if words.next().is_none() {
+                continue;
+            }
+            let number: usize = words.next().unwrap().parse().unwrap();
+            acked[number] = words.next().unwrap().parse().unwrap();
+            lines += 1;
+            if lines == 20 + round * 37 {
+                child.kill().unwrap();
+            }
+        }
+        child.wait().unwrap();
+        assert!(lines >= 20, "the writer wrote");
+
+        let opened = reopen(dir.path());
+        assert!(opened.lost.is_none(), "{:?}", opened.lost);
+        let held = opened.store.position().held;
+        for (number, revision) in acked.iter().enumerate() {
+            let found = held
+                .iter()
+                .find(|held| usize::from(held.uid.0[0]) == number)
+                .map_or(0, |held| held.fence.revision.0);
+            assert!(
+                found >= *revision,
+                "object {number}: {found} after {revision}, round {round}"
+            );
+        }
+    }
+}
+
+/// Opens the store as soon as its file lock is free: sled gives it back on a thread of its own.
+fn reopen(dir: &Path) -> store::Opened {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match store::open(&settings(dir)) {
+            Ok(opened) => return opened,
+            Err(error) => assert!(Instant::now() < deadline, "{error:?}"),
+        }
+    }
+}
+
+fn settings(dir: &Path) -> Settings {
+    Settings {
+        dir: dir.join("store"),
+        key_file: dir.join("seal.key"),
+        quota_bytes: 16 << 20,
+        ballast_bytes: 64 * 1024,
+    }
+}
+
+/// Every fifth object has a body that goes into a file.
+fn intent(number: u8, revision: u64) -> Intent {
+    let object = ObjectRef {
+        uid: Uid([number; 16]),
+        namespace: "edge".into(),
+        name: format!("host-{number}"),
+    };
+    let host = HostIntent {
+        target: HostTarget {
+            host: object.clone(),
+            bmc_address: format!("redfish+http://127.0.0.1:1/{revision}"),
+            credentials: SecretKey {
+                uid: Uid([0; 16]),
+                digest: Digest::default(),
+            },
+            trust: BmcTrust {
+                ca_bundle: "x".repeat(if number.is_multiple_of(5) { 9_000 } else { 500 }),
+                ..BmcTrust::default()
+            },
+            boot_mac: [2, 0, 0, 0, 0, number],
+            boot_mode: BootMode::ALL[0],
+            maintenance: false,
+        },
+        inspection: Inspection::ALL[0],
+        inspection_operation: OperationId([number; 16]),
+        claimed_by: None,
+        provisioned: None,
+        externally_provisioned: false,
+        extensions: Extensions::default(),
+    };
+    Intent {
+        fence: Fence {
+            epoch: HubEpoch(1),
+            revision: Revision(revision),
+        },
+        object,
+        generation: Generation(1),
+        kind: BodyKind::Host,
+        body: body::encode(&host),
+        absent: false,
+        secrets: Vec::new(),
+        extensions: Extensions::default(),
+    }
+}
