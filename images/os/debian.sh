@@ -39,7 +39,7 @@ trap 'rm -rf "$stage"' EXIT
 root=$stage/root
 packages=systemd-sysv,systemd-resolved,udev,dbus,kmod,iproute2,iputils-ping,netbase,cloud-init,cloud-guest-utils,fdisk,e2fsprogs,openssh-server,sudo,ca-certificates,initramfs-tools,zstd,$kernel
 mmdebstrap --quiet --variant=minbase --mode=root --components=main --include=$packages \
-    --aptopt='APT::Install-Recommends "false"' \
+    --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Retries "5"' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
     "${initramfs[@]}" \
