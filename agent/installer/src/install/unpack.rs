@@ -57,10 +57,13 @@ pub(super) struct Reader<'a, R: Read> {
     unpacked_size: u64,
 }
 
+/// What was looked at in advance, and the rest.
+type Whole<'a, R> = io::Chain<Cursor<Vec<u8>>, &'a mut Published<R>>;
+
 enum Unpacker<'a, R: Read> {
     Raw(&'a mut Published<R>),
     Gzip(Box<MultiGzDecoder<BufReader<&'a mut Published<R>>>>),
-    Zstd(Box<zstd::Decoder<'static, BufReader<io::Chain<Cursor<Vec<u8>>, &'a mut Published<R>>>>>),
+    Zstd(Box<zstd::Decoder<'static, BufReader<Whole<'a, R>>>>),
 }
 
 /// Opens an image.
