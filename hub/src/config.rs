@@ -92,10 +92,11 @@ impl Config {
     }
 }
 
-/// The filter of log lines: `RUST_LOG`, else what an operator wants to read.
+/// The filter of log lines: `RUST_LOG`, else what an operator wants to read. The client library warns of each broken
+/// watch itself; we say it once and with the kind.
 #[must_use]
 pub fn log_filter() -> String {
-    variable("RUST_LOG").unwrap_or_else(|| "info".to_owned())
+    variable("RUST_LOG").unwrap_or_else(|| "info,kube_runtime=error,kube_client=error".to_owned())
 }
 
 /// The pod's name where there is one; else something that no other process has.

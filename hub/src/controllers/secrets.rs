@@ -135,27 +135,28 @@ async fn follow(hub: Arc<Hub>, name: String, state: Arc<Namespace>, cancel: Canc
             event = stream.next() => event,
         };
         match event {
-            Some(Ok(event)) => {
-                allow(&hub, &state);
-                match event {
-                    watcher::Event::Init => listed.clear(),
-                    watcher::Event::InitApply(secret) => {
-                        listed.push(((name.clone(), secret.name_any()), secret.uid()));
-                        take(&hub, &state, secret);
-                    }
-                    watcher::Event::InitDone => {
-                        for gone in state.cache.retain(&listed) {
-                            wakes::secret(&hub, &name, &gone.name_any());
-                        }
-                        // Who asked while nothing was known looks again, also for what is not there.
-                        wakes::secrets_of(&hub, &name);
-                    }
-                    watcher::Event::Apply(secret) => take(&hub, &state, secret),
-                    watcher::Event::Delete(secret) => {
-                        state.cache.remove(&secret);
-                        wakes::secret(&hub, &name, &secret.name_any());
-                    }
+            // Comes before the list is asked for, so it says nothing about our rights yet.
+            Some(Ok(watcher::Event::Init)) => listed.clear(),
+            Some(Ok(watcher::Event::InitApply(secret))) => {
+                listed.push(((name.clone(), secret.name_any()), secret.uid()));
+                take(&hub, &state, secret);
+            }
+            Some(Ok(watcher::Event::InitDone)) => {
+                state
+                    .denied
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .take();
+                for gone in state.cache.retain(&listed) {
+                    wakes::secret(&hub, &name, &gone.name_any());
                 }
+                // Who asked while nothing was known looks again, also for what is not there.
+                wakes::secrets_of(&hub, &name);
+            }
+            Some(Ok(watcher::Event::Apply(secret))) => take(&hub, &state, secret),
+            Some(Ok(watcher::Event::Delete(secret))) => {
+                state.cache.remove(&secret);
+                wakes::secret(&hub, &name, &secret.name_any());
             }
             Some(Err(error)) => refuse(&hub, &name, &state, &error),
             None => return cancel.cancelled().await,
@@ -176,14 +177,6 @@ fn take(hub: &Hub, state: &Namespace, mut secret: Secret) {
     let name = secret.name_any();
     state.cache.apply(secret);
     wakes::secret(hub, &namespace, &name);
-}
-
-fn allow(hub: &Hub, state: &Namespace) {
-    let mut denied = state.denied.write().unwrap_or_else(PoisonError::into_inner);
-    if denied.take().is_some() {
-        drop(denied);
-        hub.queue_resync();
-    }
 }
 
 fn refuse(hub: &Hub, name: &str, state: &Namespace, error: &watcher::Error) {
