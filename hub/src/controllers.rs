@@ -210,7 +210,7 @@ impl Hub {
     fn last_credentials(&self, host: Uid) -> SecretKey {
         let last = self.last_sent(host);
         last.and_then(|intent| intent.secrets.first().copied())
-            .unwrap_or(SecretKey {
+            .unwrap_or_else(|| SecretKey {
                 uid: Uid([0; 16]),
                 digest: vitistack_protocol::ids::Digest::default(),
             })

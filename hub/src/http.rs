@@ -57,8 +57,6 @@ pub(crate) async fn run(
         .await
 }
 
-// The handlers are `async` because axum wants futures, though nothing in them waits.
-#[expect(clippy::unused_async, reason = "the shape of an axum handler")]
 async fn readyz(State(pages): State<Pages>) -> impl IntoResponse {
     match *pages.readiness.borrow() {
         Readiness::Ready => (StatusCode::OK, "ok"),
@@ -66,7 +64,6 @@ async fn readyz(State(pages): State<Pages>) -> impl IntoResponse {
     }
 }
 
-#[expect(clippy::unused_async, reason = "the shape of an axum handler")]
 async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
     let mut gauges = Registry::default();
     let compute = pages.gauges.borrow().clone();

@@ -33,6 +33,8 @@ pub(crate) struct Refusal {
 /// Whether a refusal goes away by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outlook {
+    /// Nothing is known yet; a wake comes with the answer, and until then nothing is said.
+    Looking,
     /// Something else is expected to change: an agent connects, a Secret arrives, a host is freed.
     Waits,
     /// The object itself has to be changed.
@@ -117,7 +119,7 @@ impl From<Refusal> for Verdict {
             outlook,
         } = refusal;
         match outlook {
-            Outlook::Waits => Self::reconciling(reason, message),
+            Outlook::Looking | Outlook::Waits => Self::reconciling(reason, message),
             Outlook::Stalled => Self::stalled(reason, message),
         }
     }

@@ -24,7 +24,7 @@ use crate::dispatch::Received;
 use crate::kinds::host::status::{Facts, status};
 use crate::kinds::host::{Hold, compile, hold, quarantined};
 use crate::kinds::machine::compile as machine_compile;
-use crate::kinds::{Refusal, agents, annotated, generation_of, is_deleting, revision};
+use crate::kinds::{Outlook, Refusal, agents, annotated, generation_of, is_deleting, revision};
 use crate::queue::{Key, Outcome};
 
 /// Brings one host closer to its spec.
@@ -164,6 +164,12 @@ async fn settle(hub: &Hub, host: &Arc<BareMetalHost>, sight: &Sight) -> Result<O
                 revision::allot(held, hub.dispatch.epoch(), intent),
             ))
         });
+    if allotted
+        .as_ref()
+        .is_err_and(|refusal| refusal.outlook == Outlook::Looking)
+    {
+        return Ok(Outcome::Done);
+    }
     let facts = Facts {
         host,
         consumer: sight.consumer.as_deref(),

@@ -24,7 +24,9 @@ use crate::dispatch::Received;
 use crate::kinds::machine::compile::{self, Compiled, Sources};
 use crate::kinds::machine::status::{Facts, Heard, Leaving, status};
 use crate::kinds::machine::{Claim, claim};
-use crate::kinds::{Refusal, agents, credentials, is_deleting, placement, revision, valid};
+use crate::kinds::{
+    Outlook, Refusal, agents, credentials, is_deleting, placement, revision, valid,
+};
 use crate::queue::{Key, Outcome};
 
 /// Brings one Machine closer to its spec.
@@ -251,6 +253,12 @@ async fn settle(hub: &Hub, machine: &Machine, home: &Home) -> Result<Outcome, Er
         (Err(refusal), _) => (None, Some(refusal.clone())),
         (_, Err(refusal)) => (None, Some(refusal)),
     };
+    if refusal
+        .as_ref()
+        .is_some_and(|refusal| refusal.outlook == Outlook::Looking)
+    {
+        return Ok(Outcome::Done);
+    }
     let known = known(hub, machine);
     let facts = Facts {
         machine,

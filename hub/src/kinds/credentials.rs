@@ -11,7 +11,7 @@ use vitistack_api::names::bmc_credentials;
 use vitistack_api::refs;
 use vitistack_protocol::message::intent::{Credentials, SecretRow};
 
-use super::Refusal;
+use super::{Outlook, Refusal};
 use crate::cache::uid_of;
 
 #[cfg(test)]
@@ -51,10 +51,11 @@ pub(crate) fn secret<'a>(
             ));
         }
         Sight::Unseen => {
-            return Err(Refusal::waits(
-                Reason::Progressing,
-                format!("{field}: looking for Secret {namespace}/{name}"),
-            ));
+            return Err(Refusal {
+                reason: Reason::Progressing,
+                message: format!("{field}: looking for Secret {namespace}/{name}"),
+                outlook: Outlook::Looking,
+            });
         }
         Sight::Denied(why) => {
             return Err(Refusal::waits(

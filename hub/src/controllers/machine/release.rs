@@ -209,7 +209,7 @@ async fn force(
         .status
         .as_ref()
         .and_then(|status| status.quarantine.as_ref());
-    if !quarantine.is_some_and(|quarantine| quarantine.machine_uid == uid) {
+    if quarantine.is_none_or(|quarantine| quarantine.machine_uid != uid) {
         hub.wake_host(host);
         return Ok(Outcome::Done);
     }
@@ -232,7 +232,8 @@ async fn without_host(
     is_forced: bool,
 ) -> Result<Outcome, Error> {
     let known: Option<Known> = known(hub, machine);
-    if is_forced || known.is_some_and(|known| known.received.report.gone) {
+    let is_gone = known.is_some_and(|known| known.received.report.gone);
+    if is_forced || is_gone || was_given_back(hub, machine) {
         return finish(hub, machine).await;
     }
     let uid = machine.uid().unwrap_or_default();
@@ -249,6 +250,26 @@ async fn without_host(
         ),
     )
     .await
+}
+
+/// Whether the claim was given back already, before this process was stopped: the host is there, free, and no proof of
+/// the Machine is left.
+fn was_given_back(hub: &Hub, machine: &Machine) -> bool {
+    let status = machine.status.as_ref();
+    let placed = status
+        .and_then(|status| status.placement.as_ref())
+        .and_then(|placement| placement.host.as_ref());
+    placed
+        .and_then(|placed| placed.uid.parse().ok())
+        .and_then(|uid| hub.caches.hosts.by_uid(uid))
+        .is_some_and(|host| {
+            let proof = host
+                .status
+                .as_ref()
+                .and_then(|status| status.provisioned.as_ref());
+            host.spec.consumer_ref.is_none()
+                && proof.is_none_or(|proof| Some(&proof.machine_uid) != machine.uid().as_ref())
+        })
 }
 
 async fn refuse(

@@ -106,7 +106,7 @@ pub(crate) fn tombstone(
     let provisioned = target::provisioned(host);
     let image = provisioned
         .as_ref()
-        .map_or(Digest::default(), |proof| proof.image);
+        .map_or_else(Digest::default, |proof| proof.image);
     let operation = provisioned
         .as_ref()
         .filter(|proof| proof.machine == object.uid)

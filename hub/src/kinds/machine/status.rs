@@ -228,8 +228,10 @@ fn unheard(
         }
         let phase = match refusal.outlook {
             Outlook::Stalled => MachinePhase::Failed,
-            Outlook::Waits if was_heard => before.phase.unwrap_or(MachinePhase::Creating),
-            Outlook::Waits => MachinePhase::Pending,
+            Outlook::Looking | Outlook::Waits if was_heard => {
+                before.phase.unwrap_or(MachinePhase::Creating)
+            }
+            Outlook::Looking | Outlook::Waits => MachinePhase::Pending,
         };
         return (Some(phase), Some(Verdict::from(refusal.clone())));
     }
@@ -311,7 +313,7 @@ fn verdict_of(report: &MachineReport) -> Verdict {
                 reason,
                 message,
                 progress: match refusal.outlook {
-                    Outlook::Waits => Going::Reconciling,
+                    Outlook::Looking | Outlook::Waits => Going::Reconciling,
                     Outlook::Stalled => Going::Stalled,
                 },
             }
