@@ -12,9 +12,9 @@ mod record;
 mod roster;
 mod token;
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::time::SystemTime;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -40,6 +40,9 @@ pub const HUB_CONFIG_MAP: &str = "vitistack-hub";
 
 /// Annotation of an `Agent`: the enrolment that its certificates go back to, which is the id of the token used.
 pub const ENROLMENT_ANNOTATION: &str = "vitistack.io/enrolment";
+
+/// How long the name of an agent that has joined is kept for its first session, before another may take it over.
+const FIRST_DIAL: Duration = Duration::from_secs(60);
 
 /// How often an update that lost a race is begun again. Each time somebody else has won, so more is a fault.
 const RACES: usize = 8;
@@ -100,8 +103,8 @@ pub struct Authority {
     signer: identity::Authority,
     keys: EndpointKeys,
     roster: Roster,
-    /// Makes joins one at a time, so that two agents of one name cannot both find it free.
-    joins: tokio::sync::Mutex<()>,
+    /// Who has joined lately and may be dialling for the first time just now.
+    fresh: Mutex<HashMap<AgentName, SystemTime>>,
     serials: Mutex<u64>,
 }
 
@@ -134,7 +137,7 @@ impl Authority {
             signer,
             keys,
             roster: Roster::new(),
-            joins: tokio::sync::Mutex::new(()),
+            fresh: Mutex::new(HashMap::new()),
             serials: Mutex::new(0),
         };
         authority.load_roster().await?;
@@ -225,11 +228,10 @@ impl Authority {
     ) -> Result<Joined, Error> {
         let refused = |refusal| Error::Refused { refusal };
         let token = JoinToken::parse(&join.token).map_err(|_| refused(Refusal::Malformed))?;
-        let _one_at_a_time = self.joins.lock().await;
         let grant = self.redeem(&token, now).await?;
-        let name = self
-            .enrol(&grant, &join.name, token.id(), connected)
-            .await?;
+        let in_use = |name: &AgentName| connected.contains(name) || self.is_fresh(name, now);
+        let name = self.enrol(&grant, &join.name, token.id(), in_use).await?;
+        self.fresh().insert(name.clone(), now);
         let chain = self.sign(&join.csr, &name, token.id(), now)?;
         info!(agent = %name, enrolment = token.id(), "an agent has joined");
         Ok(Joined {
@@ -315,7 +317,7 @@ impl Authority {
         grant: &token::Grant,
         wish: &str,
         enrolment: &str,
-        connected: &[AgentName],
+        in_use: impl Fn(&AgentName) -> bool,
     ) -> Result<AgentName, Error> {
         let agents: Api<Agent> = Api::namespaced(self.client.clone(), &self.namespace);
         for name in naming::candidates(wish, enrolment) {
@@ -332,7 +334,7 @@ impl Authority {
                     agents.create(&PostParams::default(), &fresh).await
                 }
                 Some(mut known) => {
-                    if !naming::may_take_over(&known.spec, grant, connected.contains(&agent)) {
+                    if !naming::may_take_over(&known.spec, grant, in_use(&agent)) {
                         continue;
                     }
                     known.spec.served_namespaces = grant.namespaces.clone();
@@ -360,6 +362,21 @@ impl Authority {
         })
     }
 
+    /// Whether `name` joined a moment ago. Forgets those that did not.
+    fn is_fresh(&self, name: &AgentName, now: SystemTime) -> bool {
+        let mut fresh = self.fresh();
+        fresh.retain(|_, joined| {
+            now.duration_since(*joined)
+                .is_ok_and(|age| age < FIRST_DIAL)
+        });
+        fresh.contains_key(name)
+    }
+
+    fn fresh(&self) -> MutexGuard<'_, HashMap<AgentName, SystemTime>> {
+        // An entry is inserted whole, so what a panicking holder left is whole too.
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn sign(
         &self,
         request: &[u8],
@@ -378,10 +395,7 @@ impl Authority {
     /// A serial number: random, and a counter in case the randomness repeats.
     fn serial(&self) -> [u8; 16] {
         let mut serial: [u8; 16] = rand::random();
-        let mut count = self
-            .serials
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut count = self.serials.lock().unwrap_or_else(PoisonError::into_inner);
         *count += 1;
         if let Some(tail) = serial.last_chunk_mut() {
             *tail = (*count).to_be_bytes();

@@ -8,6 +8,8 @@
 //!
 //! This crate knows nothing of Kubernetes, of stores or of drivers.
 
+#![warn(clippy::indexing_slicing)]
+
 pub mod codec;
 pub mod identity;
 pub mod ids;

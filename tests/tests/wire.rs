@@ -12,9 +12,11 @@ use agent::Site;
 use hub::{Hub, intent, report, secret};
 use vitistack_agent::uplink::Link;
 use vitistack_hub::dispatch::Conflict;
+use vitistack_protocol::codec::Message;
 use vitistack_protocol::identity::{AGENT_LIFE, AgentName};
 use vitistack_protocol::ids::{HubEpoch, Sequence};
-use vitistack_protocol::transport::Ending;
+use vitistack_protocol::message::control::{Goodbye, Health, Unsupported, Welcome};
+use vitistack_protocol::transport::{CloseCode, Ending, Priority};
 
 /// Enough for a loaded machine; a test that fails takes this long, one that passes does not.
 const SOON: Duration = Duration::from_secs(30);
@@ -258,4 +260,80 @@ async fn certificates_are_renewed_in_time_over_the_session_and_after_their_end_i
         site.stop().await;
         hub.stop().await;
     }
+}
+
+/// A message of a version that is still to come.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Unheard(u8);
+
+impl Message for Unheard {
+    const KIND: u16 = 900;
+    const VERSION: u16 = 1;
+    const CAP: u32 = 64;
+    const NAME: &'static str = "unheard";
+}
+
+/// Bytes that call themselves a Health and are none.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Malformed([u8; 3]);
+
+impl Message for Malformed {
+    const KIND: u16 = Health::KIND;
+    const VERSION: u16 = Health::VERSION;
+    const CAP: u32 = Health::CAP;
+    const NAME: &'static str = "malformed";
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_frame_is_answered_and_a_malformed_one_ends_the_session() {
+    let hub = Hub::start().await;
+    let connection = agent::enrolled_connection(&hub).await;
+    let (mut send, mut receive) = connection.open(Priority::Control).await.expect("a stream");
+    send.send(&agent::hello()).await.expect("sent");
+    let welcome: Welcome = receive.receive().await.expect("a welcome");
+    assert_eq!(welcome.epoch, hub.handle.epoch());
+    send.send(&Unheard(1)).await.expect("sent");
+    let answer: Unsupported = receive.receive().await.expect("an answer");
+    assert_eq!(
+        answer,
+        Unsupported {
+            kind: 900,
+            version: 1
+        }
+    );
+    connected(&hub).await;
+    send.send(&Malformed([0xff; 3])).await.expect("sent");
+    let Ending::Closed { code, .. } = connection.closed().await else {
+        panic!("the hub did not close the session");
+    };
+    assert_eq!(code, Some(CloseCode::Protocol));
+    until(SOON, "the session is over", async || {
+        hub.handle.sessions().is_empty().then_some(())
+    })
+    .await;
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_of_a_later_protocol_is_told_so() {
+    let hub = Hub::start().await;
+    let connection = agent::enrolled_connection(&hub).await;
+    let (mut send, mut receive) = connection.open(Priority::Control).await.expect("a stream");
+    let mut later = agent::hello();
+    (later.min_version, later.max_version) = (2, 3);
+    send.send(&later).await.expect("sent");
+    let goodbye: Goodbye = receive.receive().await.expect("an answer");
+    assert_eq!(goodbye.code, CloseCode::Version.number());
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_authority_is_reported_and_never_replaced() {
+    let hub = Hub::start().await;
+    assert!(hub.open_authority().await.is_ok());
+    hub.damage_authority().await;
+    let error = hub.open_authority().await.err().expect("it is damaged");
+    assert!(error.to_string().contains("vitistack-ca"), "{error}");
+    assert!(hub.open_authority().await.is_err(), "a new one was made");
+    hub.stop().await;
 }

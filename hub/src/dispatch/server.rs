@@ -50,6 +50,9 @@ pub enum Error {
         /// Why.
         source: enrolment::Error,
     },
+    /// The watch of agents ended: nobody would be revoked any more.
+    #[error("the watch of agents ended early")]
+    Roster,
     /// The rules for agents' certificates.
     #[error("cannot set up the check of agents' certificates")]
     Verifier {
@@ -126,7 +129,8 @@ impl Server {
             cancel: cancel.child_token(),
         };
         let mut tasks = JoinSet::new();
-        tasks.spawn({
+        let mut roster = JoinSet::new();
+        roster.spawn({
             let (authority, cancel) = (Arc::clone(&authority), cancel.child_token());
             async move { authority.follow(cancel).await }
         });
@@ -137,8 +141,11 @@ impl Server {
         own_certificate.tick().await;
         let outcome = loop {
             tokio::select! {
+                // The stop first: it also ends the roster's task, which is then no fault.
+                biased;
                 // Cancel-safe, all: waiting, accepting (see `Listener::accept`), ticks and `join_next`.
                 () = cancel.cancelled() => break Ok(()),
+                _ = roster.join_next(), if !cancel.is_cancelled() => break Err(Error::Roster),
                 incoming = listener.accept() => {
                     let Some(incoming) = incoming else { break Ok(()) };
                     let span = info_span!("connection", remote = %incoming.remote());

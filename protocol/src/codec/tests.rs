@@ -48,7 +48,23 @@ fn check<M: Message + PartialEq>(message: &M) -> Spec {
     };
     assert!(frame.decode::<M>().unwrap() == *message, "{name}");
     refuses_damage::<M>(&frame);
+    survives_noise::<M>(&frame);
     Spec::of::<M>()
+}
+
+/// Whatever a bit flip makes of the bytes, reading them ends in a value or an error.
+fn survives_noise<M: Message + PartialEq>(frame: &Frame) {
+    for at in 0..frame.payload.len() {
+        for bit in [0x01, 0x80, 0xff] {
+            let mut payload = frame.payload.clone();
+            payload[at] ^= bit;
+            let noisy = Frame {
+                header: frame.header,
+                payload,
+            };
+            drop(noisy.decode::<M>());
+        }
+    }
 }
 
 /// One byte less and one byte more are both errors, not another message.

@@ -15,11 +15,12 @@ use vitistack_protocol::identity::key::{AgentKey, certificates_from_pem, certifi
 use vitistack_protocol::identity::name::DEFAULT_TRUST_DOMAIN;
 use vitistack_protocol::identity::{JoinToken, Leaf, tls};
 use vitistack_protocol::ids::{Digest, HubEpoch, Sequence, Uid};
-use vitistack_protocol::message::control::{Goodbye, Health, Held, Join, Joined};
+use vitistack_protocol::message::Extensions;
+use vitistack_protocol::message::control::{Goodbye, Health, Held, Hello, Join, Joined};
 use vitistack_protocol::message::intent::{Intent, SecretKey, SecretRow};
 use vitistack_protocol::message::numbered::IntentOutcome;
 use vitistack_protocol::message::report::Report;
-use vitistack_protocol::transport::{Ending, Line, Priority, dial};
+use vitistack_protocol::transport::{Connection, Ending, Line, Priority, dial};
 
 use super::hub::{Hub, own};
 use super::name;
@@ -311,4 +312,45 @@ pub async fn join_once(hub: &Hub, token: &JoinToken) -> Result<Joined, String> {
         return Err(frame.decode::<Goodbye>().unwrap().message);
     }
     Ok(frame.decode().unwrap())
+}
+
+/// A connection of an enrolled agent, with nothing said yet.
+pub async fn enrolled_connection(hub: &Hub) -> Connection {
+    let key = AgentKey::generate().unwrap();
+    let signer = hub.authority.signer();
+    let chain = signer
+        .sign_agent(
+            &key.request().unwrap(),
+            &name(),
+            ENROLMENT,
+            [1; 16],
+            SystemTime::now(),
+        )
+        .unwrap();
+    hub.enrol("edge-1", ENROLMENT).await;
+    // The hub learns of the object by its watch; until then it refuses the handshake.
+    let mut admitted = hub.authority.roster().changed();
+    while !hub.authority.roster().admits(&name(), ENROLMENT) {
+        admitted.changed().await.unwrap();
+    }
+    let config = tls::session(&signer.roots(), &chain, &key).unwrap();
+    dial(hub.address, "hub.vitistack", config, Line::Normal, 0.5)
+        .await
+        .unwrap()
+}
+
+/// The Hello of an agent that holds nothing.
+pub fn hello() -> Hello {
+    Hello {
+        min_version: 1,
+        max_version: 1,
+        build: "test".to_owned(),
+        capabilities: 0,
+        boot: [1; 16],
+        store: [5; 16],
+        epoch: HubEpoch(0),
+        held: Vec::new(),
+        outbox: (Sequence(0), Sequence(0)),
+        extensions: Extensions::default(),
+    }
 }

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use vitistack_api::agent::{Agent, AgentSpec};
 use vitistack_hub::dispatch::{Handle, Server};
-use vitistack_hub::enrolment::{Authority, ENROLMENT_ANNOTATION};
+use vitistack_hub::enrolment::{self, Authority, CA_SECRET, ENROLMENT_ANNOTATION};
 use vitistack_protocol::identity::JoinToken;
 use vitistack_protocol::ids::{
     Digest, Fence, Generation, HubEpoch, ObjectRef, Revision, Sequence, Uid,
@@ -162,6 +162,21 @@ impl Hub {
         )]));
         self.agents_api()
             .create(&PostParams::default(), &agent)
+            .await
+            .unwrap();
+    }
+
+    /// As another replica would.
+    pub async fn open_authority(&self) -> Result<Authority, enrolment::Error> {
+        Authority::open(self.client.clone(), NAMESPACE).await
+    }
+
+    pub async fn damage_authority(&self) {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), NAMESPACE);
+        let mut secret = secrets.get(CA_SECRET).await.unwrap();
+        secret.data.get_or_insert_default().remove("ca.key");
+        secrets
+            .replace(CA_SECRET, &PostParams::default(), &secret)
             .await
             .unwrap();
     }

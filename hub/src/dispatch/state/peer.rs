@@ -14,6 +14,10 @@ use vitistack_protocol::message::report::Report;
 
 use super::{Change, Conflict, SessionInfo};
 
+/// Reports of objects that nobody has claimed that are kept of one agent. A hub that starts sees every object of a site
+/// unclaimed for a moment; beyond that it is an agent that makes objects up.
+const UNCLAIMED_REPORTS: usize = 8192;
+
 /// After which time a full store is asked again.
 const FULL_AGAIN: Duration = Duration::from_secs(30);
 
@@ -62,6 +66,10 @@ impl Peer {
     /// Takes a report; the older ones of the same object count as taken over.
     pub(super) fn take(&mut self, report: Report, now: Instant) {
         let (uid, sequence) = (report.object.uid, report.sequence);
+        let is_new = !self.objects.contains(&uid) && !self.reports.contains_key(&uid);
+        if is_new && self.reports.len() >= self.objects.len() + UNCLAIMED_REPORTS {
+            return;
+        }
         self.received = self.received.max(sequence);
         if self
             .reports

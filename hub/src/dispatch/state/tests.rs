@@ -266,6 +266,23 @@ fn a_report_that_nobody_claims_holds_acks_back_only_for_a_while() {
 }
 
 #[test]
+fn an_agent_that_makes_objects_up_cannot_fill_the_hubs_memory() {
+    let (mut state, a, now) = (State::new(HubEpoch(1)), agent("a"), Instant::now());
+    state.desire(&a, intent(1, fence(1, 1), 1));
+    let (session, ..) = connect(&mut state, &a, &hello(0, Vec::new()));
+    for sequence in 1..20_000_u64 {
+        let mut made_up = report(2, sequence);
+        let (number, _) = made_up.object.uid.0.split_first_chunk_mut().unwrap();
+        *number = sequence.to_be_bytes();
+        state.reports(&a, session, vec![made_up], now);
+    }
+    assert!(state.peers.get(&a).unwrap().reports.len() < 10_000);
+    // What is desired here still gets through.
+    state.reports(&a, session, vec![report(1, 30_000)], now);
+    assert!(state.report(uid(1)).is_some());
+}
+
+#[test]
 fn a_later_session_supersedes_and_the_earlier_one_can_do_nothing_more() {
     let (mut state, a) = (State::new(HubEpoch(1)), agent("a"));
     state.desire(&a, intent(1, fence(1, 1), 1));
