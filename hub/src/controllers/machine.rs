@@ -57,6 +57,7 @@ pub(super) async fn reconcile(hub: &Hub, key: &Key) -> Result<Outcome, Error> {
                 agent: None,
                 agent_is_connected: false,
                 intent: None,
+                inputs: None,
                 refusal: Some(refusal),
                 heard: known.as_ref().map(|known| &known.heard),
                 leaving: Leaving::No,
@@ -268,6 +269,9 @@ async fn settle(hub: &Hub, machine: &Machine, home: &Home) -> Result<Outcome, Er
         agent: agent.as_ref().ok(),
         agent_is_connected: agent.as_ref().is_ok_and(|agent| hub.is_connected(agent)),
         intent: outgoing.as_ref().map(|(_, _, status)| status.clone()),
+        inputs: outgoing
+            .as_ref()
+            .and_then(|(_, compiled, _)| compile::inputs(&compiled.intent)),
         refusal,
         heard: known.as_ref().map(|known| &known.heard),
         leaving: Leaving::No,

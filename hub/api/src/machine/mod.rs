@@ -11,6 +11,6 @@ pub use self::spec::{
     SelectorOperator,
 };
 pub use self::status::{
-    DiskStatus, IntentStatus, InterfaceStatus, MachineAddress, MachinePhase, MachineStatus,
-    PlacedHost, Placement, Progress,
+    DiskStatus, InstallationStatus, IntentStatus, InterfaceStatus, MachineAddress, MachinePhase,
+    MachineStatus, PlacedHost, Placement, Progress,
 };

@@ -34,6 +34,8 @@ pub struct MachineStatus {
     /// The installation in work or done.
     #[serde(rename = "operationID")]
     pub operation_id: Option<String>,
+    /// What the installation was begun with; `UpToDate` compares the spec with it.
+    pub installation: Option<InstallationStatus>,
     /// Which try of that installation, from 1.
     pub attempt: Option<i64>,
     /// How far the image is written; absent when it is not being written.
@@ -215,6 +217,18 @@ pub struct IntentStatus {
     pub epoch: Option<i64>,
     /// `sha256:` and the digest of the intent without its fence.
     pub digest: String,
+}
+
+/// What an installation was begun with.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InstallationStatus {
+    /// Its operation.
+    #[serde(rename = "operationID")]
+    pub operation_id: String,
+    /// `sha256:` and the digest of image, root device hints, host name, keys and user data.
+    pub inputs: String,
 }
 
 /// How far an image is written.

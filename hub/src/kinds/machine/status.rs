@@ -8,11 +8,12 @@ use kube::ResourceExt as _;
 use vitistack_api::conditions::{self, Reason, State, types};
 use vitistack_api::host::BareMetalHost;
 use vitistack_api::machine::{
-    IntentStatus, Machine, MachinePhase, MachineStatus, Placement, PowerState, Progress,
+    InstallationStatus, IntentStatus, Machine, MachinePhase, MachineStatus, Placement, PowerState,
+    Progress,
 };
 use vitistack_api::machine_provider::MachineProvider;
 use vitistack_protocol::identity::AgentName;
-use vitistack_protocol::ids::Generation;
+use vitistack_protocol::ids::{Digest, Generation, OperationId};
 use vitistack_protocol::message::numbered::{self, MachinePhase as Told};
 use vitistack_protocol::message::report::MachineReport;
 
@@ -45,6 +46,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) agent: Option<&'a AgentName>,
     pub(crate) agent_is_connected: bool,
     pub(crate) intent: Option<IntentStatus>,
+    /// What the newest intent would install, see [`super::compile::inputs`].
+    pub(crate) inputs: Option<(OperationId, Digest)>,
     /// Why nothing, or nothing new, goes out.
     pub(crate) refusal: Option<Refusal>,
     pub(crate) heard: Option<&'a Heard>,
@@ -66,6 +69,7 @@ pub(crate) fn status(facts: &Facts<'_>, now: &Time) -> MachineStatus {
     if facts.intent.is_some() {
         status.intent.clone_from(&facts.intent);
     }
+    status.installation = installation(before.installation.clone(), facts);
     place(&mut status, facts);
     if let Some(heard) = facts.heard {
         take_over(&mut status, &heard.report);
@@ -85,7 +89,12 @@ pub(crate) fn status(facts: &Facts<'_>, now: &Time) -> MachineStatus {
         }
         None => None,
     };
-    parts(&mut says, facts, settled.as_ref());
+    parts(
+        &mut says,
+        facts,
+        settled.as_ref(),
+        status.installation.as_ref(),
+    );
     status.conditions = conditions;
     if let Some(phase) = phase {
         status.phase = Some(phase);
@@ -94,6 +103,31 @@ pub(crate) fn status(facts: &Facts<'_>, now: &Time) -> MachineStatus {
         status.failure_message = failed.map(|verdict| verdict.message.clone());
     }
     status
+}
+
+/// What the installation was begun with: what is wanted, until the agent says that it has begun.
+fn installation(
+    before: Option<InstallationStatus>,
+    facts: &Facts<'_>,
+) -> Option<InstallationStatus> {
+    let Some((operation, inputs)) = facts.inputs else {
+        return before;
+    };
+    let wanted = InstallationStatus {
+        operation_id: operation.to_string(),
+        inputs: inputs.to_string(),
+    };
+    let is_another = before
+        .as_ref()
+        .is_none_or(|held| held.operation_id != wanted.operation_id);
+    let waits = facts.heard.is_some_and(|heard| {
+        heard.report.operation != operation || heard.report.phase == Told::Pending
+    });
+    if is_another || waits {
+        Some(wanted)
+    } else {
+        before
+    }
 }
 
 /// What follows from where it was placed.
@@ -323,7 +357,12 @@ fn verdict_of(report: &MachineReport) -> Verdict {
 }
 
 /// The conditions beside kstatus' three.
-fn parts(says: &mut Says<'_>, facts: &Facts<'_>, verdict: Option<&Verdict>) {
+fn parts(
+    says: &mut Says<'_>,
+    facts: &Facts<'_>,
+    verdict: Option<&Verdict>,
+    begun_with: Option<&InstallationStatus>,
+) {
     let spec = &facts.machine.spec;
     says.not_supported(
         types::BACKUP_READY,
@@ -401,19 +440,19 @@ fn parts(says: &mut Says<'_>, facts: &Facts<'_>, verdict: Option<&Verdict>) {
                 refusal.message.clone(),
             );
         }
-        (Some(proof), None) => {
-            let wanted = spec.os.as_ref().and_then(|os| os.image_digest.clone());
-            if wanted.is_none_or(|wanted| wanted == proof.image.to_string()) {
+        (Some(_), None) => {
+            let is_same = facts.inputs.is_none_or(|(_, inputs)| {
+                begun_with.is_none_or(|begun| begun.inputs == inputs.to_string())
+            });
+            if is_same {
                 says.set(types::UP_TO_DATE, State::True, Reason::AsExpected, "");
             } else {
                 says.set(
                     types::UP_TO_DATE,
                     State::False,
                     Reason::SpecChangedAfterInstall,
-                    format!(
-                        "spec.os.imageDigest changed; installed is {}. Set a new spec.reinstall to install it",
-                        proof.image
-                    ),
+                    "image, user data, keys, host name or root device hints changed since the installation; set a \
+                     new spec.reinstall to install anew",
                 );
             }
         }

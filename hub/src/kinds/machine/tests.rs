@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use vitistack_api::conditions::{find, is_true, types};
 use vitistack_api::machine::{IntentStatus, MachinePhase, MachineStatus, Placement};
 use vitistack_protocol::identity::AgentName;
-use vitistack_protocol::ids::{Generation, OperationId, Uid};
+use vitistack_protocol::ids::{Digest, Generation, OperationId, Uid};
 use vitistack_protocol::message::intent::{Credentials, MachineIntent, SecretRow};
 use vitistack_protocol::message::numbered::{
     ImageFormat, MachinePhase as Told, PowerState, Reason as Why,
@@ -228,6 +228,7 @@ struct Case<'a> {
     refusal: Option<Refusal>,
     leaving: Leaving,
     connected: bool,
+    inputs: Option<(OperationId, Digest)>,
 }
 
 fn said(case: &Case<'_>) -> MachineStatus {
@@ -244,6 +245,7 @@ fn said(case: &Case<'_>) -> MachineStatus {
             epoch: Some(1),
             digest: DIGEST.into(),
         }),
+        inputs: case.inputs,
         refusal: case.refusal.clone(),
         heard: case.heard.as_ref(),
         leaving: case.leaving.clone(),
@@ -332,6 +334,7 @@ fn the_phase_follows_the_report() {
             refusal: None,
             leaving: Leaving::No,
             connected: true,
+            inputs: None,
         });
         assert_eq!(status.phase, Some(phase), "{told:?}");
         assert_eq!(is_true(&status.conditions, types::READY), ready, "{told:?}");
@@ -351,6 +354,7 @@ fn a_new_generation_is_not_ready_until_the_agent_has_answered_for_it() {
         refusal: None,
         leaving: Leaving::No,
         connected,
+        inputs: None,
     };
     let status = said(&case(true));
     assert_eq!(status.phase, Some(MachinePhase::Running));
@@ -370,6 +374,7 @@ fn a_hub_that_has_heard_nothing_yet_takes_nothing_back() {
         refusal: None,
         leaving: Leaving::No,
         connected: true,
+        inputs: None,
     });
     let mut known = plain;
     known.status = Some(running.clone());
@@ -379,6 +384,7 @@ fn a_hub_that_has_heard_nothing_yet_takes_nothing_back() {
         refusal: None,
         leaving: Leaving::No,
         connected: false,
+        inputs: None,
     });
     assert_eq!(restarted, running);
 }
@@ -395,6 +401,7 @@ fn a_refusal_of_a_machine_that_runs_says_so_without_stopping_it() {
         refusal: Some(refusal.clone()),
         leaving: Leaving::No,
         connected: true,
+        inputs: None,
     });
     assert_eq!(status.phase, Some(MachinePhase::Running));
     assert!(is_true(&status.conditions, types::READY));
@@ -406,6 +413,7 @@ fn a_refusal_of_a_machine_that_runs_says_so_without_stopping_it() {
         refusal: Some(refusal),
         leaving: Leaving::No,
         connected: true,
+        inputs: None,
     });
     assert_eq!(unplaced.phase, Some(MachinePhase::Failed));
     assert_eq!(unplaced.failure_reason.as_deref(), Some("ImageNotFound"));
@@ -426,6 +434,7 @@ fn progress_is_told_in_percent_and_only_while_bytes_are_written() {
         refusal: None,
         leaving: Leaving::No,
         connected: true,
+        inputs: None,
     };
     let progress = said(&case).progress.expect("it is told");
     assert_eq!(
@@ -446,6 +455,7 @@ fn a_machine_that_leaves_is_terminating_and_says_what_keeps_it() {
         refusal: None,
         leaving: Leaving::Waits("agent edge-1 releases the host".into()),
         connected: true,
+        inputs: None,
     };
     let status = said(&case);
     assert_eq!(status.phase, Some(MachinePhase::Terminating));
@@ -458,4 +468,40 @@ fn a_machine_that_leaves_is_terminating_and_says_what_keeps_it() {
     let ready = find(&known.conditions, types::READY).expect("Ready is always there");
     assert_eq!(ready.reason, Reason::BmcUnreachable.as_str());
     assert_eq!(known.phase, Some(MachinePhase::Terminating));
+}
+
+#[test]
+fn an_edit_after_the_installation_began_is_not_up_to_date_until_a_new_one() {
+    let (one, two) = (Digest([1; 32]), Digest([2; 32]));
+    let operation = OperationId([7; 16]);
+    let mut machine = machine("node-1", 1, json!({}));
+    let mut step = |told: Told, operation: OperationId, inputs: Digest| {
+        let mut told = report(told, Why::Progressing, "");
+        told.provisioned = Some(proof(1));
+        let status = said(&Case {
+            machine: &machine,
+            heard: heard(told),
+            refusal: None,
+            leaving: Leaving::No,
+            connected: true,
+            inputs: Some((operation, inputs)),
+        });
+        machine.status = Some(status.clone());
+        is_true(&status.conditions, types::UP_TO_DATE)
+    };
+    assert!(step(Told::Pending, operation, one));
+    assert!(
+        step(Told::Pending, operation, two),
+        "nothing is written yet"
+    );
+    assert!(step(Told::Installing, operation, two));
+    assert!(!step(Told::Running, operation, one));
+    assert!(
+        step(Told::Running, operation, two),
+        "the edit was taken back"
+    );
+    assert!(
+        step(Told::Running, OperationId([8; 16]), one),
+        "a new token is a new installation"
+    );
 }
