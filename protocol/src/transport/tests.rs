@@ -277,6 +277,8 @@ fn a_hub_that_was_killed_and_restarted_is_noticed_at_the_next_keep_alive() {
         .block_on(dial(address, &server, config, Line::Normal, 0.0))
         .unwrap();
     let served = own.block_on(serving).unwrap();
+    // Let the line fall silent first, so that nothing but a keep-alive can find out.
+    own.block_on(async { tokio::time::sleep(Duration::from_secs(2)).await });
     // The runtime goes first, so that nobody is left to say goodbye: that is what kill -9 looks like from outside.
     first.shutdown_timeout(Duration::from_secs(1));
     drop(served);

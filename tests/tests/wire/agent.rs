@@ -28,7 +28,7 @@ use super::name;
 const ENROLMENT: &str = "0123456789";
 
 /// What a store would hold, in memory.
-pub struct Store {
+pub(crate) struct Store {
     kept: Mutex<Kept>,
     newest: watch::Sender<Sequence>,
 }
@@ -60,20 +60,20 @@ impl Store {
         self.kept.lock().unwrap()
     }
 
-    pub fn order(&self) -> Vec<&'static str> {
+    pub(crate) fn order(&self) -> Vec<&'static str> {
         self.kept().order.clone()
     }
 
     /// Every intent that was taken, in order.
-    pub fn intents(&self) -> Vec<Intent> {
+    pub(crate) fn intents(&self) -> Vec<Intent> {
         self.kept().taken.clone()
     }
 
-    pub fn acked(&self) -> Sequence {
+    pub(crate) fn acked(&self) -> Sequence {
         self.kept().acked
     }
 
-    pub fn add(&self, report: Report) {
+    pub(crate) fn add(&self, report: Report) {
         let sequence = report.sequence;
         let mut kept = self.kept();
         kept.last.insert(report.object.uid, report.clone());
@@ -93,7 +93,7 @@ impl Intake for Store {
             report: kept
                 .last
                 .get(&intent.object.uid)
-                .map_or(Digest::default(), Report::digest),
+                .map_or_else(Digest::default, Report::digest),
         });
         Ok(Position {
             store: [5; 16],
@@ -175,8 +175,8 @@ impl Vitals for Store {
 }
 
 /// An agent that runs.
-pub struct Site {
-    pub store: Arc<Store>,
+pub(crate) struct Site {
+    pub(crate) store: Arc<Store>,
     link: watch::Receiver<Link>,
     cancel: CancellationToken,
     task: JoinHandle<()>,
@@ -185,23 +185,27 @@ pub struct Site {
 
 impl Site {
     /// Joins by a token that ends at `expires`.
-    pub async fn start(hub: &Hub, expires: jiff::Timestamp) -> Self {
+    pub(crate) async fn start(hub: &Hub, expires: jiff::Timestamp) -> Self {
         Self::start_at_epoch(hub, expires, HubEpoch(0)).await
     }
 
-    pub async fn start_at_epoch(hub: &Hub, expires: jiff::Timestamp, epoch: HubEpoch) -> Self {
+    pub(crate) async fn start_at_epoch(
+        hub: &Hub,
+        expires: jiff::Timestamp,
+        epoch: HubEpoch,
+    ) -> Self {
         let token = hub.token(expires).await;
-        Self::start_with(hub, &token, epoch).await
+        Self::start_with(hub, &token, epoch)
     }
 
-    pub async fn start_with(hub: &Hub, token: &JoinToken, epoch: HubEpoch) -> Self {
+    pub(crate) fn start_with(hub: &Hub, token: &JoinToken, epoch: HubEpoch) -> Self {
         let place = tempfile::tempdir().unwrap();
         std::fs::write(place.path().join("token"), token.to_text().as_str()).unwrap();
         Self::run(hub, place, epoch)
     }
 
     /// Has a certificate already, signed at `signed`.
-    pub async fn start_enrolled(hub: &Hub, signed: SystemTime) -> Self {
+    pub(crate) async fn start_enrolled(hub: &Hub, signed: SystemTime) -> Self {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().join("identity");
         std::fs::create_dir(&folder).unwrap();
@@ -248,11 +252,11 @@ impl Site {
         }
     }
 
-    pub fn link(&self) -> Link {
+    pub(crate) fn link(&self) -> Link {
         self.link.borrow().clone()
     }
 
-    pub fn put_token(&self, token: &JoinToken) {
+    pub(crate) fn put_token(&self, token: &JoinToken) {
         std::fs::write(self.place.path().join("token"), token.to_text().as_str()).unwrap();
     }
 
@@ -266,14 +270,14 @@ impl Site {
     }
 
     /// When the certificate on disk ends.
-    pub fn certificate_end(&self) -> SystemTime {
+    pub(crate) fn certificate_end(&self) -> SystemTime {
         Leaf::parse(&self.chain()[0], DEFAULT_TRUST_DOMAIN)
             .unwrap()
             .not_after
     }
 
     /// Dials once beside the uplink, with the identity on disk, and says how that ends.
-    pub async fn dial_once(&self, hub: &Hub) -> Ending {
+    pub(crate) async fn dial_once(&self, hub: &Hub) -> Ending {
         let key = AgentKey::from_pem(&std::fs::read_to_string(self.file("agent.key")).unwrap());
         let roots = std::fs::read_to_string(self.file("roots.crt")).unwrap();
         let roots = certificates_from_pem(&roots).unwrap();
@@ -287,14 +291,14 @@ impl Site {
         }
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.cancel.cancel();
         self.task.await.unwrap();
     }
 }
 
 /// Shows `token` once; the refusal in the hub's words.
-pub async fn join_once(hub: &Hub, token: &JoinToken) -> Result<Joined, String> {
+pub(crate) async fn join_once(hub: &Hub, token: &JoinToken) -> Result<Joined, String> {
     let config = tls::join(token).unwrap();
     let connection = dial(hub.address, "hub.vitistack", config, Line::Normal, 0.5)
         .await
@@ -315,7 +319,7 @@ pub async fn join_once(hub: &Hub, token: &JoinToken) -> Result<Joined, String> {
 }
 
 /// A connection of an enrolled agent, with nothing said yet.
-pub async fn enrolled_connection(hub: &Hub) -> Connection {
+pub(crate) async fn enrolled_connection(hub: &Hub) -> Connection {
     let key = AgentKey::generate().unwrap();
     let signer = hub.authority.signer();
     let chain = signer
@@ -340,7 +344,7 @@ pub async fn enrolled_connection(hub: &Hub) -> Connection {
 }
 
 /// The Hello of an agent that holds nothing.
-pub fn hello() -> Hello {
+pub(crate) fn hello() -> Hello {
     Hello {
         min_version: 1,
         max_version: 1,

@@ -26,12 +26,12 @@ use vitistack_protocol::message::intent::{Credentials, Intent, SecretRow};
 use vitistack_protocol::message::numbered::BodyKind;
 use vitistack_protocol::message::report::Report;
 
-pub const NAMESPACE: &str = "vitistack-system";
+pub(crate) const NAMESPACE: &str = "vitistack-system";
 
-pub struct Hub {
-    pub handle: Handle,
-    pub authority: Arc<Authority>,
-    pub address: SocketAddr,
+pub(crate) struct Hub {
+    pub(crate) handle: Handle,
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) address: SocketAddr,
     client: Client,
     serving: Serving,
     api: (CancellationToken, JoinHandle<()>),
@@ -44,9 +44,9 @@ struct Serving {
 }
 
 impl Hub {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         // Whoever is first installs it; the others find it there.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        drop(rustls::crypto::ring::default_provider().install_default());
         let place = tempfile::tempdir().unwrap();
         let cancel = CancellationToken::new();
         let options = vitistack_standalone::Options {
@@ -71,7 +71,7 @@ impl Hub {
     }
 
     /// Stops the endpoint and starts another at the same address, with nothing in memory and a higher epoch.
-    pub async fn restart(&mut self) {
+    pub(crate) async fn restart(&mut self) {
         self.serving.stop().await;
         let (handle, authority, address, serving) = serve(&self.client, self.address).await;
         self.handle = handle;
@@ -80,14 +80,14 @@ impl Hub {
         self.serving = serving;
     }
 
-    pub async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.serving.stop().await;
         self.api.0.cancel();
         self.api.1.await.unwrap();
     }
 
     /// Makes a join token with its Secret.
-    pub async fn token(&self, expires: Timestamp) -> JoinToken {
+    pub(crate) async fn token(&self, expires: Timestamp) -> JoinToken {
         let hash = self.authority.signer().hash();
         let token = JoinToken::from_random(rand(), rand(), hash);
         let data = [
@@ -117,7 +117,7 @@ impl Hub {
         token
     }
 
-    pub async fn token_secrets(&self) -> Vec<String> {
+    pub(crate) async fn token_secrets(&self) -> Vec<String> {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), NAMESPACE);
         let all = secrets.list(&ListParams::default()).await.unwrap();
         all.iter()
@@ -126,11 +126,11 @@ impl Hub {
             .collect()
     }
 
-    pub async fn agent(&self, name: &str) -> Option<Agent> {
+    pub(crate) async fn agent(&self, name: &str) -> Option<Agent> {
         self.agents_api().get_opt(name).await.unwrap()
     }
 
-    pub async fn agents(&self) -> Vec<String> {
+    pub(crate) async fn agents(&self) -> Vec<String> {
         let all = self
             .agents_api()
             .list(&ListParams::default())
@@ -139,7 +139,7 @@ impl Hub {
         all.iter().map(ResourceExt::name_any).collect()
     }
 
-    pub async fn delete_agent(&self, name: &str) {
+    pub(crate) async fn delete_agent(&self, name: &str) {
         self.agents_api()
             .delete(name, &DeleteParams::default())
             .await
@@ -147,7 +147,7 @@ impl Hub {
     }
 
     /// Makes an Agent as if a token had been used long ago.
-    pub async fn enrol(&self, name: &str, enrolment: &str) {
+    pub(crate) async fn enrol(&self, name: &str, enrolment: &str) {
         let mut agent = Agent::new(
             name,
             AgentSpec {
@@ -167,11 +167,11 @@ impl Hub {
     }
 
     /// As another replica would.
-    pub async fn open_authority(&self) -> Result<Authority, enrolment::Error> {
+    pub(crate) async fn open_authority(&self) -> Result<Authority, enrolment::Error> {
         Authority::open(self.client.clone(), NAMESPACE).await
     }
 
-    pub async fn damage_authority(&self) {
+    pub(crate) async fn damage_authority(&self) {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), NAMESPACE);
         let mut secret = secrets.get(CA_SECRET).await.unwrap();
         secret.data.get_or_insert_default().remove("ca.key");
@@ -211,7 +211,7 @@ async fn serve(
 }
 
 /// A task that the harness itself awaits or aborts with its runtime.
-pub fn own(work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+pub(crate) fn own(work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
     tokio::runtime::Handle::current().spawn(work)
 }
 
@@ -223,7 +223,7 @@ async fn client(kubeconfig: &Path) -> Client {
     Client::try_from(config).unwrap()
 }
 
-pub fn token_in(life: Duration) -> Timestamp {
+pub(crate) fn token_in(life: Duration) -> Timestamp {
     Timestamp::now() + life
 }
 
@@ -236,7 +236,7 @@ fn rand<const N: usize>() -> [u8; N] {
     bytes
 }
 
-pub fn secret(last: u8, password: &str) -> SecretRow {
+pub(crate) fn secret(last: u8, password: &str) -> SecretRow {
     let credentials = Credentials {
         username: "operator".to_owned(),
         password: password.to_owned(),
@@ -244,7 +244,7 @@ pub fn secret(last: u8, password: &str) -> SecretRow {
     SecretRow::of_credentials(Uid([last; 16]), &credentials)
 }
 
-pub fn intent(last: u8, epoch: HubEpoch, revision: u64) -> Intent {
+pub(crate) fn intent(last: u8, epoch: HubEpoch, revision: u64) -> Intent {
     Intent {
         fence: Fence {
             epoch,
@@ -264,7 +264,7 @@ pub fn intent(last: u8, epoch: HubEpoch, revision: u64) -> Intent {
     }
 }
 
-pub fn report(about: &Intent, sequence: u64) -> Report {
+pub(crate) fn report(about: &Intent, sequence: u64) -> Report {
     Report {
         sequence: Sequence(sequence),
         object: about.object.clone(),

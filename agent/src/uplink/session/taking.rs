@@ -8,7 +8,7 @@ use vitistack_protocol::ids::{Fence, HubEpoch, Revision};
 use vitistack_protocol::message::control::{IntentAck, SecretAck, Unsupported};
 use vitistack_protocol::message::intent::{Intent, SecretRow};
 use vitistack_protocol::message::numbered::IntentOutcome;
-use vitistack_protocol::transport::{Connection, Priority, Receiver, Sender};
+use vitistack_protocol::transport::{self, Connection, Priority, Receiver, Sender};
 
 use crate::uplink::Error;
 use crate::uplink::ports::Intake;
@@ -47,8 +47,10 @@ pub(super) async fn run<I: Intake>(
             Some(done) = tasks.join_next() => match done.map_err(|source| Error::Task { source })? {
                 Ok(()) => {}
                 // Only this stream: the hub has given it up, and will open another.
-                Err(Error::Line { source, .. })
-                    if matches!(source, vitistack_protocol::transport::Error::Stream { .. }) => {}
+                Err(Error::Line {
+                    source: transport::Error::Stream { .. },
+                    ..
+                }) => {}
                 Err(error) => return Err(error),
             },
         }
