@@ -44,12 +44,21 @@ boot_partition() {
 publish() {
     local disk=$1 dir=$2 name=$3 packing file format first=""
     shift 3
+    # A description never stands beside an image that it does not describe.
+    rm -f "$dir/$name.json"
     for packing in "$@"; do
         case $packing in
-            raw) file=$name.raw format=raw; cp --sparse=always "$disk" "$dir/$file" ;;
-            gz) file=$name.raw.gz format=gzip; gzip -n -6 -c "$disk" >"$dir/$file" ;;
-            zst) file=$name.raw.zst format=zstd; zstd -q -f -9 -T0 "$disk" -o "$dir/$file" ;;
+            raw) file=$name.raw format=raw ;;
+            gz) file=$name.raw.gz format=gzip ;;
+            zst) file=$name.raw.zst format=zstd ;;
         esac
+        rm -f "$dir/$file.json"
+        case $packing in
+            raw) cp --sparse=always "$disk" "$dir/$file.new" ;;
+            gz) gzip -n -6 -c "$disk" >"$dir/$file.new" ;;
+            zst) zstd -q -f -9 -T0 "$disk" -o "$dir/$file.new" ;;
+        esac
+        mv "$dir/$file.new" "$dir/$file"
         describe "$dir" "$name" "$file" $format >"$dir/$file.json"
         if [ $packing != raw ] && [ -z "$first" ]; then
             first=$file
