@@ -143,7 +143,7 @@ while :; do
   sleep 1
 done
 
-address=$(jq -r '.status.addresses[0] | if type=="object" then .address else . end' <<<"$status")
+address=$(jq -r '.status.ipAddresses[0]' <<<"$status")
 uid=$(jq -r .metadata.uid <<<"$status")
 say "The guest answers"
 ssh_options=(-i "$dir/id" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=10 -o LogLevel=ERROR)

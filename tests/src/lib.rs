@@ -5,6 +5,7 @@
 //! - [`wait`]: waiting on a condition with a bound.
 //! - [`peer`]: where programs and images are; kube-apiserver with etcd.
 //! - [`site`]: QEMU servers behind sushy-tools in a network namespace, by `deploy/site.sh`.
+//! - [`raw`]: requests as they go over the wire.
 //! - [`world`]: an API, a hub, a site and an agent, joined.
 //! - [`manifest`]: the objects that the tests apply.
 //!
@@ -14,6 +15,7 @@
 pub mod manifest;
 pub mod peer;
 pub mod process;
+pub mod raw;
 pub mod site;
 pub mod wait;
 pub mod world;

@@ -20,6 +20,9 @@ const HUB_PORT: u16 = 7443;
 /// Where the agent finds images, inside the site.
 pub const IMAGE_SERVER: &str = "http://127.0.0.1:8088";
 
+/// For a hub without a site.
+pub const LOOPBACK: &str = "127.0.0.1";
+
 /// Which Kubernetes API the hub works with. Every scenario holds in both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -61,7 +64,12 @@ impl Hub {
             process: None,
             _api: api,
             mode,
-            listen: format!("{address}:{HUB_PORT}"),
+            // The line to a site is that site's alone; loopback is shared by every test.
+            listen: if address == LOOPBACK {
+                format!("{address}:{}", free_port())
+            } else {
+                format!("{address}:{HUB_PORT}")
+            },
             api_port: free_port(),
             kubeconfig,
             dir,
@@ -134,6 +142,12 @@ impl Hub {
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// The API as it is on the wire.
+    #[must_use]
+    pub fn raw(&self) -> crate::raw::Raw {
+        crate::raw::Raw::connect(&self.kubeconfig)
     }
 
     /// What the hub logged.

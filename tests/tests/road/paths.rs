@@ -135,10 +135,9 @@ fn debian_with_user_data_and_ssh_key() {
         .hub
         .object("machine", "default", "m1")
         .expect("the Machine is there");
-    let address = machine["status"]["addresses"][0]["address"]
+    let address = machine["status"]["ipAddresses"][0]
         .as_str()
-        .or_else(|| machine["status"]["addresses"][0].as_str())
-        .expect("the first address is text")
+        .expect("an address")
         .to_owned();
     let motto = vitistack_tests::wait::until("ssh answers", BOOT, || {
         vitistack_tests::process::run(

@@ -22,7 +22,7 @@ fn wrong_bmc_password_then_the_right_one() {
         .expect("the host is accepted");
     world
         .hub
-        .wait_condition(HOST, ("Ready", "False", "AuthenticationFailed"), SOON);
+        .wait_condition(HOST, ("Ready", "False", "BMCAuthenticationFailed"), SOON);
     world
         .hub
         .apply(&manifest::bmc_secret("admin", site::BMC_PASSWORD))
