@@ -61,9 +61,9 @@ suite() {
 }
 
 suite unit cargo nextest run --workspace --locked --no-fail-fast
-suite api cargo nextest run -p vitistack-tests --test api --locked --no-fail-fast
+suite api cargo nextest run --workspace --test api --locked --no-fail-fast
 if [ "$mode" != --quick ]; then
-  suite road cargo nextest run -p vitistack-tests --test road --locked --no-fail-fast
+  suite road cargo nextest run --workspace --test road --locked --no-fail-fast
   boots=$(cat target/test-logs/boots 2>/dev/null || echo 0)
   echo "servers booted: $boots"
 fi

@@ -17,7 +17,7 @@ spec:
   region: {site}
   site: {site}
   authentication:
-    type: basic
+    type: credentials
     credentialsRef: {{name: bmc}}
 "
     )
@@ -80,7 +80,6 @@ kind: Machine
 metadata: {{name: {name}, namespace: default}}
 spec:
   name: {name}
-  instanceType: any
   machineProviderRef: {{name: edge}}
   os:
     family: linux

@@ -349,11 +349,11 @@ fn kubectl_works(mode: Mode) {
     let labelled = hub.kubectl(&["get", "machines", "-l", "team=edge", "-o", "name"]);
     assert_eq!(labelled.trim(), "machine.vitistack.io/m1");
 
-    let refused = hub.apply(&machine("m2", "").replace("instanceType", "instanceTipe"));
+    let refused = hub.apply(&machine("m2", "").replace("imageID", "imageIQ"));
     assert!(
         refused
             .as_ref()
-            .is_err_and(|text| text.contains("instanceTipe")),
+            .is_err_and(|text| text.contains("imageIQ")),
         "{refused:?}"
     );
 
