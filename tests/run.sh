@@ -61,7 +61,7 @@ suite() {
 }
 
 suite unit cargo nextest run --workspace --locked --no-fail-fast
-suite api cargo nextest run --workspace --test api --locked --no-fail-fast
+suite apis cargo nextest run --workspace --test apis --locked --no-fail-fast
 if [ "$mode" != --quick ]; then
   suite road cargo nextest run --workspace --test road --locked --no-fail-fast
   boots=$(cat target/test-logs/boots 2>/dev/null || echo 0)
