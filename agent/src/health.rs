@@ -58,7 +58,8 @@ impl Signs {
             problems.push("StoreReplaced".to_owned());
         }
         match self.netboot.service() {
-            netboot::Service::Disabled | netboot::Service::Serving => {}
+            netboot::Service::Disabled | netboot::Service::Starting | netboot::Service::Serving => {
+            }
             netboot::Service::ForeignDhcpServer { .. } => {
                 problems.push("ForeignDhcpServer".to_owned());
             }

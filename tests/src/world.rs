@@ -153,7 +153,7 @@ impl Hub {
     /// What the hub logged.
     #[must_use]
     pub fn log(&self) -> String {
-        self.process.as_ref().map(Process::log).unwrap_or_default()
+        std::fs::read_to_string(self.path("hub.log")).unwrap_or_default()
     }
 
     /// The addresses that the hub listens on.
@@ -491,6 +491,16 @@ impl World {
             .wait_condition(("machine", "default", name), ("Ready", "True", ""), bound);
         self.hub
             .wait_phase(("machine", "default", name), "Running", SOON);
+    }
+
+    /// Waits until libvirt says that server `index` is off, as a free host is.
+    #[track_caller]
+    pub fn wait_off(&self, index: usize) {
+        wait::until("the server is off", SOON, || {
+            (!self.site.powered(index))
+                .then_some(())
+                .ok_or_else(|| "on".to_owned())
+        });
     }
 
     /// `metadata.uid` of a Machine.

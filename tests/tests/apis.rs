@@ -18,25 +18,12 @@ fn documents() -> Vec<Value> {
     let mut found = Vec::new();
     for folder in ["hub/api/tests/manifests", "deploy/examples/edge-site"] {
         let folder = peer::root().join(folder);
-        let text = run(Command::new("kubectl")
-            .args([
-                "create",
-                "--dry-run=client",
-                "--validate=false",
-                "-o",
-                "json",
-                "-f",
-            ])
-            .arg(&folder)
-            .env("KUBECONFIG", "/dev/null"));
-        let text = text.unwrap_or_else(|error| panic!("read {}: {error}", folder.display()));
-        let stream = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
-        for document in stream {
-            let document = document.expect("kubectl prints JSON");
-            match document["items"].as_array() {
-                Some(items) => found.extend(items.iter().cloned()),
-                None => found.push(document),
-            }
+        let files = std::fs::read_dir(&folder)
+            .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        for file in files.flatten() {
+            let text = std::fs::read_to_string(file.path()).expect("a manifest is UTF-8");
+            let documents: Vec<Value> = serde_saphyr::from_multiple(&text).expect("it is YAML");
+            found.extend(documents);
         }
     }
     found.retain(|document| document["apiVersion"] == "vitistack.io/v1alpha1");
@@ -153,7 +140,7 @@ fn manifests_are_accepted_and_misspelt_ones_refused(mode: Mode) {
 /// Whether `parent` is a map in which every key is allowed: the project's own schema says so.
 fn is_free(document: &Value, parent: &str) -> bool {
     let kind = document["kind"].as_str().expect("a manifest has a kind");
-    let crd = vitistack_api::crds()
+    let crd = vitistack_api::crd::crds()
         .into_iter()
         .find(|crd| crd.spec.names.kind == kind);
     let crd = serde_json::to_value(crd).expect("a CRD is JSON");
@@ -275,12 +262,34 @@ spec:
     let listed = "  datacenterRef: {name: dc}\n";
     hub.apply(&machine("m0", listed))
         .expect("a Machine is accepted");
-    hub.wait_condition(("machine", "default", "m0"), ("Ready", "False", ""), SOON);
+    // A claim counts, whoever wrote it.
+    let first = hub
+        .object("machine", "default", "m0")
+        .expect("the Machine is there");
+    let claim = format!(
+        "  consumerRef: {{name: m0, namespace: default, uid: {}}}\n",
+        first["metadata"]["uid"]
+    );
+    let bmc = "redfish+https://127.0.0.1:9/redfish/v1/Systems/1";
+    let host = manifest::host_at("host-0", bmc, "52:54:00:00:00:07", "UEFI");
+    hub.apply(&(host + &claim)).expect("a host is accepted");
+    hub.wait_condition(
+        ("machine", "default", "m0"),
+        ("Ready", "False", "AgentNotFound"),
+        SOON,
+    );
     hub.apply(&machine("m1", listed))
         .expect("a Machine is accepted");
     let message = hub.wait_condition(MACHINE, ("Ready", "False", "QuotaExceeded"), SOON);
     assert!(message.contains("maxMachines"), "{message}");
-    hub.kubectl(&["delete", "machine", "m0", "--timeout=30s"]);
+    hub.kubectl(&[
+        "patch",
+        "datacenter",
+        "dc",
+        "--type=merge",
+        "-p",
+        r#"{"spec":{"resourceQuotas":{"maxMachines":2}}}"#,
+    ]);
     hub.wait_condition(MACHINE, ("Ready", "False", "InsufficientCapacity"), SOON);
 }
 
@@ -351,9 +360,7 @@ fn kubectl_works(mode: Mode) {
 
     let refused = hub.apply(&machine("m2", "").replace("imageID", "imageIQ"));
     assert!(
-        refused
-            .as_ref()
-            .is_err_and(|text| text.contains("imageIQ")),
+        refused.as_ref().is_err_and(|text| text.contains("imageIQ")),
         "{refused:?}"
     );
 

@@ -129,7 +129,8 @@ async fn choose(hub: &Hub, machine: &Machine) -> Result<Result<Home, Refusal>, E
             ),
         )));
     }
-    let fitting = placement::check_quota(&field, &chosen)
+    let fitting = compile::image(machine, &chosen.provider)
+        .and_then(|_| placement::check_quota(&field, &chosen))
         .and_then(|()| placement::choose_host(&field, machine, &chosen.provider));
     let host = match fitting {
         Ok(host) => host,

@@ -29,7 +29,7 @@ fn during_installation() {
     world
         .hub
         .wait_phase(("vbmh", "default", "host-0"), "Available", SOON);
-    assert!(!world.site.powered(0), "a free host is off");
+    world.wait_off(0);
 }
 
 #[test]
@@ -103,6 +103,6 @@ fn of_a_whole_namespace_in_any_order() {
         ] {
             world.hub.wait_gone(what, BOOT);
         }
-        assert!(!world.site.powered(0), "a released host is off");
+        world.wait_off(0);
     }
 }

@@ -63,7 +63,7 @@ fn delete_and_see_the_host_free(world: &World) {
         "{}",
         host["spec"]
     );
-    assert!(!world.site.powered(0), "a free host is off");
+    world.wait_off(0);
     let start = world.site.disk_start(0, 1024 * 1024);
     assert!(
         start.iter().all(|byte| *byte == 0),

@@ -97,6 +97,10 @@ pub(crate) fn wait_for(trouble: &Trouble) -> Next<Step> {
     }
 }
 
+fn starting() -> Next<Step> {
+    wait(Reason::Progressing, "the boot network is starting", 2)
+}
+
 /// What keeps the boot network from serving, if anything.
 pub(crate) fn network_trouble(sight: &Sight) -> Option<Next<Step>> {
     match &sight.service {
@@ -117,9 +121,8 @@ pub(crate) fn network_trouble(sight: &Sight) -> Option<Next<Step>> {
             format!("the boot network cannot be served: {message}"),
             15,
         )),
-        Service::Serving if sight.address.is_none() => {
-            Some(wait(Reason::Progressing, "the boot network is starting", 2))
-        }
+        Service::Starting => Some(starting()),
+        Service::Serving if sight.address.is_none() => Some(starting()),
         Service::Serving => None,
     }
 }

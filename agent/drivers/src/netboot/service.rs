@@ -166,9 +166,7 @@ pub fn start(
         }
         Mode::Proxy | Mode::Relay => {}
     }
-    let handle = Handle::new(Service::Broken {
-        message: "starting".to_owned(),
-    });
+    let handle = Handle::new(Service::Starting);
     let mut tasks = Tasks {
         handle: handle.clone(),
         config,
@@ -302,9 +300,7 @@ impl Tasks {
         info!(%address, interface = self.config.interface, "the boot network is up");
         self.handle.set_address(Some(address));
         self.handle.set_service(if probing {
-            Service::Broken {
-                message: "looking for other DHCP servers".to_owned(),
-            }
+            Service::Starting
         } else {
             Service::Serving
         });

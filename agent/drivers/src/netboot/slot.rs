@@ -143,6 +143,8 @@ pub struct PhonedHome {
 pub enum Service {
     /// No boot network is configured.
     Disabled,
+    /// Not serving yet: sockets are opened, or the wire is searched for other DHCP servers.
+    Starting,
     /// Serving.
     Serving,
     /// Another DHCP server answers on the wire; ours is silent until it is gone.

@@ -247,7 +247,12 @@ fn user_data_row(
     credentials::value(secret, key).map(Some)
 }
 
-fn image(machine: &Machine, provider: &MachineProvider) -> Result<Image, Refusal> {
+/// What to install, checked before a host is claimed and again whenever the intent is compiled.
+///
+/// # Errors
+///
+/// When the image is not named, has no digest, or is packed in an unknown way.
+pub(crate) fn image(machine: &Machine, provider: &MachineProvider) -> Result<Image, Refusal> {
     let offers = provider.spec.capabilities.as_ref();
     let offers = offers.map_or(&[][..], |offers| offers.operating_systems.as_slice());
     let BareMetalImage { url, digest } = bare_metal_image(machine.spec.os.as_ref(), offers)
