@@ -86,7 +86,7 @@ libvirt() {
   background libvirtd nsenter --net="/run/netns/$ns" unshare --mount --propagation private bash -c "
     mount --bind '$base/etc' /etc/libvirt && mount --bind '$base/run' /run/libvirt &&
     mount --bind '$base/lib' /var/lib/libvirt && mount --bind '$base/log' /var/log/libvirt &&
-    mount --bind '$base/cache' /var/cache/libvirt && exec /usr/sbin/libvirtd"
+    mount --bind '$base/cache' /var/cache/libvirt && exec /usr/sbin/libvirtd --pid-file '$base/libvirtd.pid'"
   until_true 60 libvirtd virsh -c "$libvirt_uri" version
   virsh -q -c "$libvirt_uri" pool-define-as default dir --target "$base/pool"
   virsh -q -c "$libvirt_uri" pool-start default

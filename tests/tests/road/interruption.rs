@@ -7,7 +7,7 @@ use vitistack_tests::world::{BOOT, Dhcp, Mode, SOON, World};
 
 /// How often the installer of server 0 began to write, by its own words on the serial port.
 fn installations(world: &World) -> usize {
-    world.site.serial(0).matches("image is on disk").count()
+    world.site.serial(0).matches("installer: writing").count()
 }
 
 fn wait_writing(world: &World) {
@@ -16,7 +16,7 @@ fn wait_writing(world: &World) {
         let written = machine["status"]["progress"]["writtenBytes"]
             .as_i64()
             .unwrap_or(0);
-        let seen = world.site.serial(0).contains("writing");
+        let seen = world.site.serial(0).contains("installer: writing");
         (written > 0 || seen)
             .then_some(())
             .ok_or_else(|| machine["status"].to_string())
