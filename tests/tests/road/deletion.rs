@@ -12,7 +12,7 @@ fn installing(servers: &[&str], mode: Mode) -> World {
     wait::until("the installer is on its way", BOOT, || {
         let serial = world.site.serial(0);
         serial
-            .contains("vitistack-installer")
+            .contains(": install")
             .then_some(())
             .ok_or_else(|| "no installer yet".to_owned())
     });
