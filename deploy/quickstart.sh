@@ -55,8 +55,7 @@ deploy/install.sh site
 
 say "Building hub, agent and kubectl-viti (release; the first time takes some minutes)"
 cargo build --release --locked -p vitistack-hub -p vitistack-agent -p kubectl-viti
-bin=$here/${CARGO_TARGET_DIR:-target}/release
-[ -x "$bin/vitistack-hub" ] || bin=${CARGO_TARGET_DIR:-$here/target}/release
+bin=${CARGO_TARGET_DIR:-$here/target}/release
 
 say "Building the netboot image and the operating system image ($image)"
 images/netboot/build.sh --out target/images/netboot
@@ -66,7 +65,12 @@ say "Making a site: a network of its own, one server, its BMC"
 down
 mkdir -p "$dir"; chmod 0700 "$dir"
 password=$(openssl rand -hex 12)
-finish() { code=$?; [ "$once" = yes ] || [ $code -ne 0 ] && { if [ $code -ne 0 ]; then failed; fi; down; }; exit $code; }
+finish() {
+  local code=$?
+  [ $code -eq 0 ] || failed
+  if [ $code -ne 0 ] || [ "$once" = yes ]; then down; fi
+  exit $code
+}
 failed() {
   echo; echo "quickstart: it did not work out. The last words of each part:" >&2
   for log in hub agent; do echo "--- $log.log"; tail -n 15 "$dir/$log.log" 2>/dev/null || true; done >&2
