@@ -20,8 +20,8 @@ clean() {
 }
 trap clean EXIT
 
-openssl req -quiet -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=127.0.0.1 \
-    -addext subjectAltName=IP:127.0.0.1 -keyout "$check/key.pem" -out "$check/cert.pem" 2>/dev/null
+openssl req -batch -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=127.0.0.1 \
+    -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=IP:127.0.0.1 -keyout "$check/key.pem" -out "$check/cert.pem" 2>"$check/openssl" || { cat "$check/openssl" >&2; exit 1; }
 cat >"$check/server.py" <<'EOF'
 import http.server, os, ssl, sys
 
@@ -68,8 +68,9 @@ for _ in $(seq 300); do
         echo "the container fetched over HTTPS: $(head -n 1 "$check/requests")"
         exit 0
     fi
+    kill -0 "$hub" 2>/dev/null || break
     sleep 0.2
 done
-echo "check-https.sh: no request arrived within a minute; the container said:" >&2
+echo "check-https.sh: no request arrived; the container said:" >&2
 tail -n 20 "$check/output" >&2
 exit 1
