@@ -28,10 +28,10 @@ done
 mkdir -p "$dir"; dir=$(cd "$dir" && pwd)
 [ ${#dir} -le 60 ] || die "--dir $dir is too long: a unix socket below it may have 107 characters at most"
 
-# The namespace's name and the veth subnet come from the directory, so that two sites never meet.
-number=$(( 0x$(printf %s "$dir" | sha256sum | cut -c1-4) % 250 + 1 ))
+# The namespace's name comes from the directory; the veth pair's number is the first that is free, and is kept there.
 ns="viti-$(printf %s "$dir" | sha256sum | cut -c1-8)"
-hub_address=10.98.$number.1 agent_address=10.98.$number.2 boot_address=10.99.0.1
+boot_address=10.99.0.1
+number=$(cat "$dir/number" 2>/dev/null || echo 0)
 libvirt_uri="qemu+unix:///system?socket=$dir/libvirt/run/libvirt-sock"
 venv=${VITISTACK_SUSHY:-${XDG_CACHE_HOME:-$HOME/.cache}/vitistack/sushy}
 
@@ -64,8 +64,16 @@ until_true() {
 network() {
   ip netns add "$ns"
   ip -n "$ns" link set lo up
-  # The peer end is named inside the namespace; the outer name has 15 characters at most.
-  ip link add "vs$number" type veth peer name uplink netns "$ns"
+  # The peer end is named inside the namespace. Adding the link is the claim of its number: two sites may come up at once.
+  local first=$((RANDOM % 250)) try
+  for try in $(seq 0 249); do
+    number=$(((first + try) % 250 + 1))
+    ip link add "vs$number" type veth peer name uplink netns "$ns" 2>/dev/null && break
+    number=0
+  done
+  [ "$number" != 0 ] || die "no free link number: 250 sites are up"
+  echo "$number" >"$dir/number"
+  hub_address=10.98.$number.1 agent_address=10.98.$number.2
   ip addr add "$hub_address/30" dev "vs$number"; ip link set "vs$number" up
   ip -n "$ns" addr add "$agent_address/30" dev uplink; ip -n "$ns" link set uplink up
   ip -n "$ns" link add br0 type bridge forward_delay 0 stp_state 0
@@ -226,7 +234,7 @@ down() {
     ip netns del "$ns"
   fi
   ip link del "vs$number" 2>/dev/null || true
-  rm -f "$dir/site.json"
+  rm -f "$dir/site.json" "$dir/number"
 }
 
 case $verb in

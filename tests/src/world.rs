@@ -465,12 +465,24 @@ impl World {
         std::fs::read_to_string(self.hub.path("agent.log")).unwrap_or_default()
     }
 
-    /// Applies the site's server `index` as BareMetalHost `host-<index>` and waits until it is available.
+    /// Applies the site's server `index` as BareMetalHost `host-<index>` and waits until it is available, without the boot
+    /// that an inspection takes.
     #[track_caller]
     pub fn host_available(&self, index: usize) {
+        self.host_comes_up(index, "  inspect: Never\n");
+    }
+
+    /// The same with an inspection by booting the server.
+    #[track_caller]
+    pub fn host_inspected(&self, index: usize) {
+        self.host_comes_up(index, "");
+    }
+
+    #[track_caller]
+    fn host_comes_up(&self, index: usize, more: &str) {
         let name = format!("host-{index}");
         self.hub
-            .apply(&manifest::host(&name, self.site.server(index)))
+            .apply(&(manifest::host(&name, self.site.server(index)) + more))
             .unwrap_or_else(|error| panic!("{error}"));
         self.hub
             .wait_phase(("vbmh", "default", &name), "Available", BOOT);

@@ -7,7 +7,19 @@ use vitistack_tests::world::{BOOT, Dhcp, Mode, SOON, World};
 /// power-cycled by hand, and the guest says the Machine's UID, which it can only know from its own NoCloud data.
 fn installs_and_runs(mode: Mode, dhcp: Dhcp, server: &str) {
     let world = World::start(mode, dhcp, &[server]);
-    world.host_available(0);
+    world.host_inspected(0);
+    let host = world
+        .hub
+        .object("vbmh", "default", "host-0")
+        .expect("the host is there");
+    assert_eq!(
+        host["status"]["hardware"]["storage"]
+            .as_array()
+            .map(Vec::len),
+        Some(1),
+        "{}",
+        host["status"]
+    );
     world.machine("m1");
     world.wait_running("m1", BOOT);
 

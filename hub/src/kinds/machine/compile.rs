@@ -63,9 +63,10 @@ pub(crate) fn present(sources: &Sources<'_>) -> Result<Compiled, Refusal> {
         annotation_of(*machine, ANNOTATION_ADOPT).and_then(|uid| uid.parse().ok());
     let user_data = user_data_row(machine, object.uid, *user_data)?;
     let spec = &machine.spec;
+    let operation = operation(machine, object.uid, adopt, provisioned.as_ref());
     let wanted = MachineIntent {
         target: target::target(host, bmc.key)?,
-        operation: operation(machine, object.uid, adopt, provisioned.as_ref()),
+        operation,
         image: image(machine, provider)?,
         root_hints: target::root_hints(host.spec.root_device_hints.as_ref()),
         allow_wipe: host.spec.allow_wipe.unwrap_or(false),
@@ -79,7 +80,11 @@ pub(crate) fn present(sources: &Sources<'_>) -> Result<Compiled, Refusal> {
         user_data: user_data.as_ref().map(|row| row.key),
         provisioned,
         adopt,
-        extensions: Extensions::default(),
+        extensions: if was_begun(machine, operation) {
+            MachineIntent::extensions_begun()
+        } else {
+            Extensions::default()
+        },
     };
     let mut rows = vec![(*bmc).clone()];
     rows.extend(user_data);
@@ -87,6 +92,14 @@ pub(crate) fn present(sources: &Sources<'_>) -> Result<Compiled, Refusal> {
     Ok(Compiled {
         intent: assemble(object, generation_of(*machine), &wanted, keys, false),
         rows,
+    })
+}
+
+/// Whether an agent reported an attempt of `operation`: an agent that lost its store must not begin it anew unasked.
+fn was_begun(machine: &Machine, operation: OperationId) -> bool {
+    machine.status.as_ref().is_some_and(|status| {
+        status.operation_id.as_deref() == Some(operation.to_string().as_str())
+            && status.attempt.is_some_and(|attempt| attempt > 0)
     })
 }
 

@@ -108,6 +108,30 @@ fn os(id: &str) -> Value {
 }
 
 #[test]
+fn an_operation_that_was_attempted_is_called_begun_and_no_other_one() {
+    let free = host("a", 50, json!({}));
+    let plain = compiled(os("debian-12"), json!({}), &free).expect("it compiles");
+    let own = plain.operation.to_string();
+    for (case, status, begun) in [
+        ("nothing was reported", json!({}), false),
+        (
+            "accepted, not begun",
+            json!({"operationID": own, "attempt": 0}),
+            false,
+        ),
+        ("begun", json!({"operationID": own, "attempt": 1}), true),
+        (
+            "another operation",
+            json!({"operationID": "00", "attempt": 1}),
+            false,
+        ),
+    ] {
+        let intent = compiled(os("debian-12"), json!({"status": status}), &free);
+        assert_eq!(intent.expect("it compiles").is_begun(), begun, "{case}");
+    }
+}
+
+#[test]
 fn the_image_is_a_url_or_an_entry_of_the_provider_and_its_packing_is_known_by_name() {
     let free = host("a", 50, json!({}));
     for (id, url, format) in [
