@@ -444,6 +444,10 @@ impl State {
             });
             if !named {
                 peer.secrets.remove(key);
+                // The agent drops a row that no intent names any more, so it has to be sent again when it is named again.
+                if let Some(live) = &mut peer.live {
+                    live.secrets.remove(key);
+                }
             }
         }
     }

@@ -207,6 +207,26 @@ fn a_secret_is_dropped_with_the_last_intent_that_names_it() {
 }
 
 #[test]
+fn a_secret_that_was_dropped_is_sent_again_when_it_is_named_again() {
+    let (mut state, a) = (State::new(HubEpoch(1)), agent("a"));
+    let row = SecretRow::new(uid(9), b"pw".to_vec());
+    let (session, ..) = connect(&mut state, &a, &hello(0, Vec::new()));
+    for object in [1, 2] {
+        let mut named = intent(object, fence(1, 1), 1);
+        named.secrets = vec![row.key];
+        state.secret(&a, row.clone());
+        state.desire(&a, named);
+        let work = state.next(&a, session);
+        assert!(
+            matches!(work.as_slice(), [Work::Secret(_)]),
+            "object {object}"
+        );
+        state.secret_acked(&a, session, row.key);
+        state.forget(uid(object));
+    }
+}
+
+#[test]
 fn a_report_counts_only_from_the_agent_that_the_object_is_desired_at() {
     let (mut state, a, b) = (State::new(HubEpoch(1)), agent("a"), agent("b"));
     state.desire(&a, intent(1, fence(1, 1), 1));
