@@ -6,6 +6,7 @@
 //! - [`peer`]: where programs and images are; kube-apiserver with etcd.
 //! - [`site`]: QEMU servers behind sushy-tools in a network namespace, by `deploy/site.sh`.
 //! - [`raw`]: requests as they go over the wire.
+//! - [`neighbours`]: who else is on a site's network.
 //! - [`world`]: an API, a hub, a site and an agent, joined.
 //! - [`manifest`]: the objects that the tests apply.
 //!
@@ -13,6 +14,7 @@
 //! that plain `cargo test` does not run; `tests/run.sh` does.
 
 pub mod manifest;
+pub mod neighbours;
 pub mod peer;
 pub mod process;
 pub mod raw;

@@ -1,11 +1,12 @@
 //! An API, a hub, a site and an agent, joined as a user would join them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::neighbours::{dnsmasq, image_server};
 use crate::peer::{self, ApiServer};
 use crate::process::{Process, run};
 use crate::site::Site;
@@ -298,7 +299,7 @@ pub enum Dhcp {
 pub struct World {
     agent: Option<Process>,
     // They run inside the site and end before it does.
-    helpers: Vec<Process>,
+    _helpers: Vec<Process>,
     /// The servers.
     pub site: Site,
     /// The hub and its API.
@@ -317,11 +318,13 @@ impl World {
         let hub = Hub::start(mode, &site.facts.hub_address);
         let mut helpers = vec![image_server(&site, &hub)];
         if dhcp == Dhcp::Proxy {
-            helpers.push(dnsmasq(&site, &hub));
+            let mut inside = Command::new("nsenter");
+            inside.arg(format!("--net=/run/netns/{}", site.facts.namespace));
+            helpers.push(dnsmasq(&mut inside, &site.facts.bridge, &hub));
         }
         let mut world = Self {
             agent: None,
-            helpers,
+            _helpers: helpers,
             site,
             hub,
         };
@@ -411,52 +414,6 @@ impl World {
             .take()
             .expect("the agent runs")
             .stop(Duration::from_secs(20))
-    }
-
-    /// A BMC that lies about boot overrides (`drop` or `revert`), in front of the site's.
-    #[must_use]
-    pub fn lying_bmc(&self, lie: &str) -> LyingBmc {
-        let mut command = self.site.inside(&peer::program("lying-bmc"));
-        command.args([LyingBmc::LISTEN, "https://127.0.0.1:8443", lie]);
-        LyingBmc {
-            _process: Process::start("lying-bmc", self.hub.dir.path(), &mut command),
-        }
-    }
-
-    /// Starts a DHCP server that is not ours on the boot network.
-    pub fn start_dnsmasq(&mut self) {
-        self.helpers.push(dnsmasq(&self.site, &self.hub));
-    }
-
-    /// Stops it.
-    pub fn stop_dnsmasq(&mut self) {
-        self.helpers.pop();
-    }
-
-    /// Everything that is sent to `mac` over IP, printed by tcpdump.
-    #[must_use]
-    pub fn capture_to(&self, mac: &str) -> Process {
-        let mut command = self.site.inside(Path::new("tcpdump"));
-        command
-            .args([
-                "-i",
-                &self.site.facts.bridge,
-                "-n",
-                "-l",
-                "--immediate-mode",
-            ])
-            .arg(format!(
-                "ether dst {mac} or (ether broadcast and udp src port 67)"
-            ));
-        let capture = Process::start("tcpdump", self.hub.dir.path(), &mut command);
-        wait::until("tcpdump listens", SOON, || {
-            capture
-                .log()
-                .contains("listening on")
-                .then_some(())
-                .ok_or_else(|| capture.log())
-        });
-        capture
     }
 
     /// What the agent logged.
@@ -551,73 +508,11 @@ impl Drop for World {
     }
 }
 
-/// A Redfish proxy that lies.
-#[derive(Debug)]
-pub struct LyingBmc {
-    _process: Process,
-}
-
-impl LyingBmc {
-    const LISTEN: &str = "127.0.0.1:9443";
-
-    /// Address of `server` behind the proxy, for `spec.bmc.address`.
-    #[must_use]
-    pub fn address(&self, server: &crate::site::Server) -> String {
-        format!(
-            "redfish+http://{}/redfish/v1/Systems/{}",
-            Self::LISTEN,
-            server.uuid
-        )
-    }
-}
-
 fn tail(text: &str, lines: usize) -> String {
     let all: Vec<&str> = text.lines().collect();
     all.get(all.len().saturating_sub(lines)..)
         .unwrap_or_default()
         .join("\n")
-}
-
-fn image_server(site: &Site, hub: &Hub) -> Process {
-    let mut command = site.inside(Path::new("python3"));
-    command
-        .args([
-            "-m",
-            "http.server",
-            "8088",
-            "--bind",
-            "127.0.0.1",
-            "--directory",
-        ])
-        .arg(peer::image("os"));
-    Process::start("images", hub.dir.path(), &mut command)
-}
-
-/// The DHCP server that a site may have already.
-fn dnsmasq(site: &Site, hub: &Hub) -> Process {
-    let mut command = site.inside(Path::new("dnsmasq"));
-    command
-        .args([
-            "--keep-in-foreground",
-            "--conf-file=/dev/null",
-            "--port=0",
-            "--bind-interfaces",
-            "--no-ping",
-        ])
-        .args([
-            "--user=root",
-            "--pid-file=",
-            "--log-dhcp",
-            "--log-facility=-",
-            "--dhcp-authoritative",
-        ])
-        .arg(format!("--interface={}", site.facts.bridge))
-        .arg("--dhcp-range=10.99.0.50,10.99.0.90,255.255.255.0,10m")
-        .arg(format!(
-            "--dhcp-leasefile={}",
-            hub.path("dnsmasq.leases").display()
-        ));
-    Process::start("dnsmasq", hub.dir.path(), &mut command)
 }
 
 fn free_port() -> u16 {

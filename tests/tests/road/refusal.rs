@@ -199,12 +199,14 @@ fn a_bmc_that_drops_or_reverts_the_boot_override() {
 fn a_second_dhcp_server_silences_ours_until_it_is_gone() {
     let mut world = World::start(Mode::Standalone, Dhcp::Own, &["name=s0,firmware=bios"]);
     world.host_available(0);
-    world.start_dnsmasq();
+    assert!(world.stop_agent().success(), "{}", world.agent_log());
+    let foreign = world.foreign_dhcp_server();
+    world.run_agent();
     world.machine("m1");
     world
         .hub
         .wait_condition(MACHINE, ("Ready", "False", "ForeignDHCPServer"), BOOT);
-    world.stop_dnsmasq();
+    drop(foreign);
     world.wait_running("m1", BOOT);
 }
 
