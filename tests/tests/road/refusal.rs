@@ -124,20 +124,22 @@ fn two_disks_without_hints_are_ambiguous_and_a_hint_decides() {
     let world = World::start(
         Mode::Standalone,
         Dhcp::Own,
-        &["name=s0,firmware=bios,disks=2"],
+        &["name=s0,firmware=bios,disks=2,size=256M"],
     );
     world.host_available(0);
     world.machine("m1");
     world
         .hub
         .wait_condition(MACHINE, ("Ready", "False", "RootDiskAmbiguous"), BOOT);
-    let hint = r#"{"spec":{"rootDeviceHints":{"serialNumber":"D2-s0"}}}"#;
+    let hint = r#"{"spec":{"rootDeviceHints":{"serialNumber":"D1-s0"}}}"#;
     world
         .hub
         .kubectl(&["patch", "vbmh", "host-0", "--type=merge", "-p", hint]);
     world.wait_running("m1", BOOT);
+    let other = world.site.server(0).disk.with_file_name("s0-2.img");
+    let other = std::fs::read(other).expect("the other disk is readable");
     assert!(
-        world.site.disk_start(0, 4096).iter().all(|byte| *byte == 0),
+        other.iter().all(|byte| *byte == 0),
         "the other disk is untouched"
     );
 }
