@@ -18,7 +18,7 @@ use super::BareMetal;
 use super::bmc::Bmc;
 use super::error::{Error, Trouble};
 use super::record::{Begun, Record};
-use super::redfish::System;
+use super::redfish::{BootTarget, System};
 use crate::capability::Capability;
 use crate::driver::Secrets;
 use crate::netboot::slot::{BootUrls, Mac, Seen, Service};
@@ -107,7 +107,9 @@ pub(crate) struct Memory {
     /// By clock: what it measures, and since when.
     clocks: HashMap<Clock, (u64, Instant)>,
     pub(crate) shutdown: Option<Instant>,
+    /// Settings of `boot_target`, the newest one.
     pub(crate) boot_sets: Vec<Instant>,
+    pub(crate) boot_target: Option<BootTarget>,
     pub(crate) power_ons: Vec<Instant>,
     pub(crate) nics: Option<Vec<Nic>>,
 }
