@@ -229,6 +229,9 @@ down() {
     timeout 10 virsh -q -c "$libvirt_uri" destroy "$(basename "$domain" .xml)" >/dev/null 2>&1 || true
   done
   stop sushy; stop libvirtd
+  if [ -n "${VITISTACK_BOOTS:-}" ]; then
+    cat "$dir"/libvirt/log/qemu/*.log 2>/dev/null | grep -c 'starting up libvirt' >>"$VITISTACK_BOOTS" || true
+  fi
   if [ -e "/run/netns/$ns" ]; then
     for pid in $(ip netns pids "$ns"); do kill -9 "$pid" 2>/dev/null || true; done
     ip netns del "$ns"

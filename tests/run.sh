@@ -14,6 +14,9 @@ case $mode in '' | --setup | --quick) ;; *) echo "run.sh: $mode is not known; al
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/vitistack
 logs=target/test-logs
 mkdir -p "$logs"
+# Where each site writes how often its servers were started.
+export VITISTACK_BOOTS=$here/$logs/boots
+: >"$VITISTACK_BOOTS"
 say() { printf '\n==> [%4d s] %s\n' "$SECONDS" "$*"; }
 
 say "Peers"
@@ -53,19 +56,22 @@ passed=0 failed=0
 suite() {
   local name=$1 log=$logs/$1.log summary; shift
   say "Suite $name"
-  "$@" 2>&1 | tee "$log" || true
-  summary=$(sed 's/\x1b\[[0-9;]*m//g' "$log" | grep -E '^ *Summary \[' | tail -1)
-  [ -n "$summary" ] || { echo "suite $name did not run"; failed=$((failed + 1)); return; }
-  passed=$((passed + $(grep -oE '[0-9]+ passed' <<<"$summary" | grep -oE '[0-9]+' || echo 0)))
-  failed=$((failed + $(grep -oE '[0-9]+ (failed|timed out)' <<<"$summary" | grep -oE '^[0-9]+' | paste -sd+ | bc 2>/dev/null || echo 0)))
+  local status=0
+  "$@" 2>&1 | tee "$log" || status=$?
+  summary=$(sed 's/\x1b\[[0-9;]*m//g' "$log" | grep -E '^ *Summary \[' | tail -1 || true)
+  local good bad
+  good=$(grep -oE '[0-9]+ passed' <<<"$summary" | awk '{n += $1} END {print n + 0}' || true)
+  bad=$(grep -oE '[0-9]+ (failed|timed out)' <<<"$summary" | awk '{n += $1} END {print n + 0}' || true)
+  # A suite that did not run, or ended badly without naming a test, is a failure all the same.
+  if [ "$status" != 0 ] && [ "$bad" = 0 ] || [ "$good" = 0 ]; then bad=$((bad + 1)); fi
+  passed=$((passed + good)) failed=$((failed + bad))
 }
 
 suite unit cargo nextest run --workspace --locked --no-fail-fast
 suite apis cargo nextest run --workspace --test apis --locked --no-fail-fast
 if [ "$mode" != --quick ]; then
   suite road cargo nextest run --workspace --test road --locked --no-fail-fast
-  boots=$(cat target/test-logs/boots 2>/dev/null || echo 0)
-  echo "servers booted: $boots"
+  echo "servers started: $(awk '{n += $1} END {print n + 0}' "$VITISTACK_BOOTS")"
 fi
 
 printf '\n%s passed, %s failed, 0 skipped\n' "$passed" "$failed"
