@@ -26,7 +26,7 @@ pub(super) async fn reconcile(hub: &Hub, key: &Key) -> Result<Outcome, Error> {
         conflict: session.conflict.map(|conflict| {
             format!(
                 "the hub is at epoch {} revision {}, the agent at epoch {} revision {}; nothing is sent until \
-                 `vitistack-hub resume` decides",
+                 the hub's newest data is restored",
                 conflict.hub.epoch.0,
                 conflict.hub.revision.0,
                 conflict.agent.epoch.0,
