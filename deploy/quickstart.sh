@@ -131,7 +131,7 @@ chmod -R go= "$dir/manifests"
 kubectl apply --validate=strict -f "$dir/manifests"
 
 say "Watching Machine web-1 (the server really boots, under emulation: be patient)"
-SECONDS=0 deadline=1200 last='' machine=$(jq -r 'select(.kind=="Machine").metadata.name' < <(kubectl get -f "$dir/manifests" -o json | jq -c '.items[]') | head -1)
+SECONDS=0 deadline=1200 last='' machine=$(jq -r 'select(.kind=="Machine").metadata.name' < <(kubectl get -f "$dir/manifests" -o json | jq -c '.items[]') | sed -n 1p)
 while :; do
   status=$(kubectl get machine -n "$namespace" "$machine" -o json)
   line=$(jq -r '[.status.phase // "Pending",

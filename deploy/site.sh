@@ -102,7 +102,7 @@ libvirt() {
 
 # field SPEC KEY DEFAULT
 field() {
-  local value; value=$(tr ',' '\n' <<<"$1" | sed -n "s/^$2=//p" | head -1)
+  local value; value=$(tr ',' '\n' <<<"$1" | sed -n "s/^$2=//p" | sed -n 1p)
   printf '%s' "${value:-$3}"
 }
 
@@ -170,7 +170,7 @@ XML
 
 # sushy-emulator speaks HTTP Basic with bcrypt over exactly TLS 1.2, as many real BMCs do.
 bmc() {
-  printf '%s' "${VITISTACK_BMC_PASSWORD:-correct-horse}" | htpasswd -niB admin | head -1 >"$dir/bmc.htpasswd"
+  printf '%s' "${VITISTACK_BMC_PASSWORD:-correct-horse}" | htpasswd -niB admin | sed -n 1p >"$dir/bmc.htpasswd"
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj /CN=bmc \
     -addext "subjectAltName=IP:127.0.0.1,DNS:localhost" -keyout "$dir/bmc.key" -out "$dir/bmc.crt" 2>/dev/null
   chmod 0600 "$dir/bmc.key"

@@ -18,6 +18,8 @@ mkdir -p "$logs"
 export VITISTACK_BOOTS=$here/$logs/boots
 : >"$VITISTACK_BOOTS"
 say() { printf '\n==> [%4d s] %s\n' "$SECONDS" "$*"; }
+# The first line; reads to the end, because a writer whose pipe is closed dies and takes the script with it.
+first() { sed -n 1p; }
 
 say "Peers"
 deploy/install.sh tests
@@ -26,13 +28,13 @@ if ! command -v kubectl >/dev/null; then export PATH=$cache/kubernetes-1.36.3:$P
 
 say "Formatting and lints"
 cargo fmt --all --check
-cargo clippy --workspace --all-targets --locked -- -D warnings
+cargo clippy --workspace --all-targets --test apis --test road --locked -- -D warnings
 cargo deny --all-features check --hide-inclusion-graph bans licenses sources 2>&1 | tail -3
 for script in deploy/*.sh images/*/*.sh images/*.sh tests/*.sh; do [ -e "$script" ] && bash -n "$script"; done
 
 say "Build"
-cargo build --workspace --bins --locked
-cargo test --workspace --no-run --locked
+# One call for programs and tests: two would build every dependency twice, with and without the tests' features.
+cargo build --workspace --bins --tests --test apis --test road --locked
 images/netboot/build.sh --out target/images/netboot
 [ -s target/images/os/tiny.json ] || images/os/tiny.sh --out target/images/os
 if [ "$mode" != --quick ]; then
@@ -42,13 +44,13 @@ fi
 
 say "Peers' versions"
 {
-  qemu-system-x86_64 --version | head -1
+  qemu-system-x86_64 --version | first
   libvirtd --version
   "$cache/sushy/bin/pip" list --disable-pip-version-check 2>/dev/null | grep -i sushy-tools
   "${TEST_ASSET_KUBE_APISERVER:-${KUBEBUILDER_ASSETS:-$cache/kubernetes-1.36.3}/kube-apiserver}" --version
-  etcd --version | head -1
-  kubectl version --client 2>/dev/null | head -1
-  dnsmasq --version | head -1
+  etcd --version | first
+  kubectl version --client 2>/dev/null | first
+  dnsmasq --version | first
 } | sed 's/^/    /'
 
 passed=0 failed=0
