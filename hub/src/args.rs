@@ -29,6 +29,8 @@ pub enum Verb {
         #[arg(long, value_name = "DIR")]
         out_dir: Option<PathBuf>,
     },
+    /// After the hub's data was restored from a backup: say whose state counts where agents are ahead.
+    Resume(ResumeArguments),
     /// Print every condition reason and what to do about it, as markdown.
     Reasons,
 }
@@ -56,6 +58,52 @@ pub struct StandaloneArguments {
     /// What both ways of running share.
     #[command(flatten)]
     pub service: ServiceArguments,
+}
+
+/// Flags of `resume`.
+#[derive(Debug, Args)]
+pub struct ResumeArguments {
+    /// Agents to resume; without any, all that are paused.
+    #[arg(value_name = "AGENT")]
+    pub agents: Vec<String>,
+    /// The choice.
+    #[command(flatten)]
+    pub side: Side,
+    /// How to reach the API; without it the in-cluster account, else the usual kubeconfig.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The hub's own namespace.
+    #[arg(long, value_name = "NAME", default_value = "vitistack-system")]
+    pub namespace: String,
+    /// How long to wait until hub and agents agree; 0 does not wait.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub timeout: u64,
+    /// How the answer looks.
+    #[arg(short, long, value_enum, default_value_t = OutputFormat::Text)]
+    pub output: OutputFormat,
+}
+
+/// Whose state counts. Exactly one is required.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Side {
+    /// What the agents hold stands, until an object is changed. What they hold of objects that this hub does not know
+    /// is left alone either way.
+    #[arg(long)]
+    pub accept_agents: bool,
+    /// What the hub wants is carried out, as if it had been changed now: an object that was deleted since the backup is
+    /// made again.
+    #[arg(long)]
+    pub accept_hub: bool,
+}
+
+/// How an answer looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people.
+    Text,
+    /// One JSON array.
+    Json,
 }
 
 /// Flags that both ways of running share.

@@ -35,17 +35,18 @@ use vitistack_api::agent::Agent;
 use vitistack_api::datacenter::Datacenter;
 use vitistack_api::host::BareMetalHost;
 use vitistack_api::kubernetes_provider::KubernetesProvider;
-use vitistack_api::machine::Machine;
+use vitistack_api::machine::{IntentStatus, Machine};
 use vitistack_api::machine_provider::MachineProvider;
 use vitistack_protocol::identity::AgentName;
 use vitistack_protocol::ids::Uid;
 use vitistack_protocol::message::intent::{Intent, SecretKey};
 
 use crate::cache::Cache;
-use crate::dispatch;
 use crate::kinds::placement::Field;
+use crate::kinds::revision::{self, Allotted};
 use crate::metrics::{Controller, Failure, Metrics, QueueName, Reconciled, Resource};
 use crate::queue::{Key, Kind, Outcome, Queue};
+use crate::{dispatch, enrolment};
 use events::Events;
 use secrets::Secrets;
 
@@ -101,6 +102,12 @@ pub(crate) enum Error {
         /// `status`, `finalizer`, `claim`.
         what: &'static str,
     },
+    /// The epoch could not be raised.
+    #[error("cannot raise the hub's epoch")]
+    Epoch {
+        /// Why.
+        source: enrolment::Error,
+    },
     /// A value could not be turned into JSON.
     #[error("cannot encode the {what}")]
     Encode {
@@ -137,7 +144,7 @@ impl Error {
                 400 | 403 | 422 => Class::Invalid,
                 _ => Class::Retry,
             },
-            Self::Write { .. } | Self::Deadline { .. } => Class::Retry,
+            Self::Write { .. } | Self::Deadline { .. } | Self::Epoch { .. } => Class::Retry,
             Self::Encode { .. } => Class::Invalid,
         }
     }
@@ -194,10 +201,17 @@ impl Hub {
         }
     }
 
+    /// Gives an intent its fence: by what `status.intent` says, and by what a person chose where the agent is ahead.
+    fn allot(&self, held: Option<&IntentStatus>, intent: Intent) -> Allotted {
+        let ahead = self.dispatch.ahead(intent.object.uid);
+        revision::allot(held, self.dispatch.epoch(), ahead.as_ref(), intent)
+    }
+
     /// Sends an intent whose revision stands in status.
-    fn send(&self, agent: &AgentName, intent: Intent) {
+    fn send(&self, agent: &AgentName, allotted: Allotted) {
+        let Allotted { intent, stands, .. } = allotted;
         self.sent().insert(intent.object.uid, intent.clone());
-        self.dispatch.desire(agent, intent);
+        self.dispatch.desire(agent, intent, stands);
     }
 
     /// What was last sent of an object by this process.

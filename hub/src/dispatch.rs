@@ -20,14 +20,14 @@ use std::time::Instant;
 use jiff::Timestamp;
 use tokio::sync::broadcast;
 pub use vitistack_protocol::identity::AgentName;
-use vitistack_protocol::ids::{Fence, HubEpoch, Sequence, Uid};
+use vitistack_protocol::ids::{Digest, Fence, HubEpoch, Sequence, Uid};
 use vitistack_protocol::message::control::{Health, Hello, IntentAck};
 use vitistack_protocol::message::intent::{Intent, SecretKey, SecretRow};
 use vitistack_protocol::message::numbered::IntentOutcome;
 use vitistack_protocol::message::report::Report;
 
 pub use server::{Error, Server};
-pub use state::{Conflict, Received, SessionInfo};
+pub use state::{Accept, Ahead, Conflict, Received, SessionInfo};
 use state::{Standing, State, Work};
 
 /// How many changes a slow reader may lag before it loses some; controllers heal by their resync.
@@ -42,6 +42,8 @@ pub enum Change {
     Session(AgentName),
     /// The agent answered the intent with this fence.
     Acked(Uid, Fence, IntentOutcome),
+    /// The agent is ahead at this object and a person has chosen: the object needs another revision.
+    Ahead(Uid),
 }
 
 /// The dispatch as controllers see it. Cheap to clone; every method returns at once.
@@ -73,10 +75,35 @@ impl Handle {
         self.state().epoch()
     }
 
-    /// Wants `agent` to hold `intent`. The newest fence of an object wins; the same one again changes nothing.
-    pub fn desire(&self, agent: &AgentName, intent: Intent) {
-        let changes = self.state().desire(agent, intent);
+    /// Wants `agent` to hold `intent`, or under its revision the content `stands`. The newest fence of an object wins;
+    /// the same one again changes nothing.
+    pub fn desire(&self, agent: &AgentName, intent: Intent, stands: Option<Digest>) {
+        let changes = self.state().desire_or(agent, intent, stands);
         self.announce(changes);
+    }
+
+    /// A person has chosen whose state counts where `agent` is ahead of this hub, which speaks with `epoch` from now on.
+    /// The session ends, the agent dials again, and every object where it is ahead is announced as [`Change::Ahead`].
+    pub fn resume(&self, agent: &AgentName, accept: Accept, epoch: HubEpoch) {
+        let changes = self.state().resume(agent, accept, epoch);
+        self.announce(changes);
+    }
+
+    /// Keeps a choice in force, as after a restart of the hub, or ends it.
+    pub fn accept(&self, agent: &AgentName, accept: Option<Accept>) {
+        self.state().accept(agent, accept);
+    }
+
+    /// Where the agent is ahead of what is desired of an object; `None` until a person has chosen.
+    #[must_use]
+    pub fn ahead(&self, uid: Uid) -> Option<Ahead> {
+        self.state().ahead(uid)
+    }
+
+    /// What the connected agent holds and this hub does not desire there, or is still behind at.
+    #[must_use]
+    pub fn unsettled(&self, agent: &AgentName) -> Vec<Uid> {
+        self.state().unsettled(agent)
     }
 
     /// Hands over a secret value that intents for `agent` name. Sent before such an intent, once known.

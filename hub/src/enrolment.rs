@@ -10,6 +10,7 @@
 mod naming;
 mod record;
 mod roster;
+mod settings;
 mod token;
 
 use std::collections::{BTreeMap, HashMap};
@@ -17,7 +18,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, ObjectMeta, PostParams, Preconditions};
 use kube::{Api, Client};
 use tokio_util::sync::CancellationToken;
@@ -26,10 +27,10 @@ use vitistack_api::agent::{Agent, AgentSpec};
 use vitistack_protocol::identity::authority::HubIdentity;
 use vitistack_protocol::identity::name::DEFAULT_TRUST_DOMAIN;
 use vitistack_protocol::identity::{self, AgentName, JoinToken, Leaf, Roster};
-use vitistack_protocol::ids::HubEpoch;
 use vitistack_protocol::message::control::{Join, Joined, Renew, Renewed};
 use vitistack_protocol::transport::EndpointKeys;
 
+pub use settings::raise_epoch;
 use token::Refusal;
 
 /// Secret with the authority's certificate and key, and the endpoint's key.
@@ -181,30 +182,13 @@ impl Authority {
             })
     }
 
-    /// Raises the epoch by one and answers the new one. Once at each start of a leader.
-    ///
-    /// # Errors
-    /// When the API does not answer, or the ConfigMap holds no number where the epoch should be.
-    pub async fn raise_epoch(&self) -> Result<HubEpoch, Error> {
-        let data = self
-            .amend(|data| {
-                let next = record::next_epoch(data)?;
-                data.insert(record::EPOCH.to_owned(), next.to_string());
-                Ok(())
-            })
-            .await?;
-        let epoch = record::epoch(&data).map_err(damaged_config)?;
-        info!(epoch, "hub epoch raised");
-        Ok(HubEpoch(epoch))
-    }
-
     /// Says in the ConfigMap how agents reach and trust this hub: authority, its hash, the advertised address.
     ///
     /// # Errors
     /// When the API does not answer.
     pub async fn publish(&self, address: &str) -> Result<(), Error> {
         let (certificate, hash) = (self.signer.certificate_pem(), self.hash());
-        self.amend(|data| {
+        settings::amend(&self.client, &self.namespace, |data| {
             data.insert(record::CA_CERTIFICATE.to_owned(), certificate.clone());
             data.insert(record::CA_HASH.to_owned(), hash.clone());
             data.insert(record::ADDRESS.to_owned(), address.to_owned());
@@ -401,48 +385,6 @@ impl Authority {
             *tail = (*count).to_be_bytes();
         }
         serial
-    }
-
-    /// Changes the hub's ConfigMap by compare-and-swap, making it if there is none. Nothing is written when `change`
-    /// changes nothing.
-    async fn amend(
-        &self,
-        change: impl Fn(&mut BTreeMap<String, String>) -> Result<(), String>,
-    ) -> Result<BTreeMap<String, String>, Error> {
-        let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
-        for _ in 0..RACES {
-            let known = maps.get_opt(HUB_CONFIG_MAP).await.map_err(config("read"))?;
-            let is_new = known.is_none();
-            let mut map = known.unwrap_or_else(|| ConfigMap {
-                metadata: ObjectMeta {
-                    name: Some(HUB_CONFIG_MAP.to_owned()),
-                    namespace: Some(self.namespace.clone()),
-                    ..ObjectMeta::default()
-                },
-                ..ConfigMap::default()
-            });
-            let mut data = map.data.clone().unwrap_or_default();
-            change(&mut data).map_err(damaged_config)?;
-            if !is_new && map.data.as_ref() == Some(&data) {
-                return Ok(data);
-            }
-            map.data = Some(data.clone());
-            let written = if is_new {
-                maps.create(&PostParams::default(), &map).await
-            } else {
-                maps.replace(HUB_CONFIG_MAP, &PostParams::default(), &map)
-                    .await
-            };
-            match written {
-                Ok(_) => return Ok(data),
-                Err(kube::Error::Api(status)) if status.code == 409 => {}
-                Err(source) => return Err(config("write")(source)),
-            }
-        }
-        Err(Error::Contended {
-            kind: "ConfigMap",
-            name: HUB_CONFIG_MAP.to_owned(),
-        })
     }
 }
 

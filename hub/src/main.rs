@@ -1,14 +1,16 @@
 //! The program `vitistack-hub`.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use vitistack_hub::args::{Arguments, ServiceArguments, Verb};
+use vitistack_api::names;
+use vitistack_hub::args::{Arguments, OutputFormat, ResumeArguments, ServiceArguments, Verb};
 use vitistack_hub::config::{self, Config};
-use vitistack_hub::{definitions, run, telemetry};
+use vitistack_hub::{definitions, resume, run, telemetry};
 
 fn main() -> anyhow::Result<()> {
     rustls::crypto::ring::default_provider()
@@ -28,6 +30,7 @@ fn main() -> anyhow::Result<()> {
             out_dir: Some(directory),
         } => definitions::write_into(&directory),
         Verb::Crd { out_dir: None } => print(&definitions::yaml()),
+        Verb::Resume(arguments) => block_on(resume(arguments)),
         Verb::Reasons => print(&definitions::reasons()),
     }
 }
@@ -59,6 +62,39 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     cancel.cancel();
     hub.await
+}
+
+/// Writes the choice and says what became of it.
+async fn resume(arguments: ResumeArguments) -> anyhow::Result<()> {
+    let choice = if arguments.side.accept_hub {
+        names::resume::ACCEPT_HUB
+    } else {
+        names::resume::ACCEPT_AGENTS
+    };
+    let client = run::client(arguments.kubeconfig.as_deref()).await?;
+    let bound = Duration::from_secs(arguments.timeout);
+    let outcomes = resume::resume(
+        client,
+        &arguments.namespace,
+        choice,
+        &arguments.agents,
+        bound,
+    )
+    .await?;
+    print(&match arguments.output {
+        OutputFormat::Json => {
+            serde_json::to_string_pretty(&outcomes).context("encode the answer")? + "\n"
+        }
+        OutputFormat::Text => resume::text(&outcomes),
+    })?;
+    let late = outcomes.iter().filter(|outcome| !outcome.resumed).count();
+    anyhow::ensure!(
+        late == 0 || arguments.timeout == 0,
+        "{late} of {} agents did not get on within {} s; the choice is kept and acted on as soon as they can",
+        outcomes.len(),
+        arguments.timeout
+    );
+    Ok(())
 }
 
 /// To standard output; a reader that went away is no error.

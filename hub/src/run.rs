@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
+use vitistack_protocol::ids::HubEpoch;
 
 use crate::config::{Api, Config};
 use crate::controllers::{self, Hub, events, gauges};
@@ -102,7 +103,7 @@ async fn standalone(
 /// # Errors
 ///
 /// When there is no usable configuration.
-pub(crate) async fn client(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
+pub async fn client(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
     let config = match kubeconfig {
         Some(path) => {
             let file = Kubeconfig::read_from(path)
@@ -125,32 +126,9 @@ async fn serve(
     api: Option<SocketAddr>,
     cancel: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
-    // The pages stay until everything else has stopped, so that a stop can be watched.
-    let pages_stop = CancellationToken::new();
-    let listener = TcpListener::bind(config.http).await.with_context(|| {
-        format!(
-            "listen on {} for /healthz, /readyz and /metrics",
-            config.http
-        )
-    })?;
-    let http_address = listener
-        .local_addr()
-        .context("ask for the address of the pages")?;
-    let mut registry = Registry::default();
-    let metrics = Metrics::register(&mut registry);
-    let (readiness, readiness_seen) = watch::channel(Readiness::Waiting("starting"));
-    let (gauge, gauge_seen) = watch::channel(None);
-    let pages = Pages {
-        readiness: readiness_seen,
-        registry: Arc::new(registry),
-        gauges: gauge_seen,
-    };
-    let mut page_task = JoinSet::new();
-    page_task.spawn(http::run(listener, pages, pages_stop.clone()));
-
+    let front = Front::start(config).await?;
     definitions::check_served(&client).await?;
-    readiness.send_replace(Readiness::Waiting("standing by: another replica leads"));
+    front.wait("standing by: another replica leads");
     let candidate =
         leader::Candidate::new(client.clone(), &config.namespace, config.identity.clone());
     let leadership = tokio::select! {
@@ -158,103 +136,205 @@ async fn serve(
         () = cancel.cancelled() => return Ok(()),
         leadership = candidate.elect() => leadership?,
     };
-    readiness.send_replace(Readiness::Waiting("filling the caches"));
-
-    let authority = enrolment::Authority::open(client.clone(), &config.namespace)
-        .await
-        .context("open the authority")?;
-    let authority = Arc::new(authority);
-    let epoch = authority.raise_epoch().await.context("raise the epoch")?;
-    let handle = dispatch::Handle::new(epoch);
-    let (announcer, publisher) = events::channel(client.clone(), config.identity.clone());
-    let hub = Arc::new(Hub::new(
-        client,
-        config.namespace.clone(),
-        handle.clone(),
-        announcer,
-        metrics,
-    ));
-    gauge.send_replace(Some(Arc::new({
-        let hub = hub.clone();
-        move |registry: &mut Registry| gauges::compute(&hub, registry)
-    }) as http::Gauges));
-
-    let work_stop = cancel.child_token();
-    let lease_stop = CancellationToken::new();
-    let (synced, mut is_synced) = watch::channel(false);
-    tasks.spawn(controllers::run(
-        hub,
-        publisher,
-        move || {
-            synced.send_replace(true);
-        },
-        work_stop.clone(),
-    ));
-    let mut lease_task = JoinSet::new();
-    let rivalry = match config.api {
-        Api::Cluster { .. } => leader::Rivalry::Replicas,
-        Api::Standalone { .. } => leader::Rivalry::None,
-    };
-    lease_task.spawn(leadership.hold(rivalry, lease_stop.clone()));
-    let server = dispatch::Server::bind(config.listen, authority.clone(), handle)?;
-    let quic = server
-        .address()
-        .context("ask for the address of the agents' listener")?;
-    authority
-        .publish(&advertised(config.advertise.as_deref(), quic))
-        .await
-        .context("publish the hub's address")?;
-    tasks.spawn({
-        let stop = work_stop.clone();
-        async move { server.run(stop).await.context("serve agents") }
-    });
-
-    let addresses = Addresses {
-        quic,
-        http: http_address,
-        api,
-    };
-    let ready_file = config.ready_file.clone();
-    let mut early = None;
-    loop {
-        tokio::select! {
-            // All arms are cancel-safe per tokio's documentation.
-            () = work_stop.cancelled() => break,
-            seen = is_synced.wait_for(|synced| *synced), if *readiness.borrow() != Readiness::Ready => {
-                if seen.is_ok() {
-                    readiness.send_replace(Readiness::Ready);
-                    info!(quic = %addresses.quic, http = %addresses.http, epoch = epoch.0, "ready");
-                    write_ready_file(ready_file.clone(), &addresses).await?;
-                }
-            }
-            Some(ended) = tasks.join_next() => {
-                early = Some(ended_early(ended, "a part of the hub"));
-                work_stop.cancel();
-            }
-            Some(ended) = lease_task.join_next() => {
-                early = Some(ended_early(ended, "leading"));
-                work_stop.cancel();
-            }
-        }
-    }
-    readiness.send_replace(Readiness::Waiting("stopping"));
+    front.wait("filling the caches");
+    let mut service = Service::start(config, client, leadership, &front, &cancel).await?;
+    let early = service.watch(config, api, &front).await;
+    front.wait("stopping");
     info!("stopping");
     let stopped = tokio::time::timeout(STOP, async {
-        while tasks.join_next().await.is_some() {}
-        lease_stop.cancel();
-        while lease_task.join_next().await.is_some() {}
-        pages_stop.cancel();
-        while page_task.join_next().await.is_some() {}
+        service.stop().await;
+        front.stop().await;
     })
     .await;
     if let Some(path) = &config.ready_file {
         // A file that says "ready" must not outlive the hub; one that is gone already is what was wanted.
         drop(std::fs::remove_file(path));
     }
-    match (early, stopped) {
-        (Some(error), _) => Err(error),
-        (None, Err(_)) => Err(anyhow::anyhow!("the hub did not stop within {STOP:?}")),
-        (None, Ok(())) => Ok(()),
+    early?;
+    stopped.map_err(|_| anyhow::anyhow!("the hub did not stop within {STOP:?}"))
+}
+
+/// What operators see. It stays until everything else has stopped, so that a stop can be watched.
+struct Front {
+    address: SocketAddr,
+    metrics: Metrics,
+    readiness: watch::Sender<Readiness>,
+    gauges: watch::Sender<Option<http::Gauges>>,
+    stop: CancellationToken,
+    task: JoinSet<std::io::Result<()>>,
+}
+
+impl Front {
+    async fn start(config: &Config) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(config.http).await.with_context(|| {
+            format!(
+                "listen on {} for /healthz, /readyz and /metrics",
+                config.http
+            )
+        })?;
+        let address = listener
+            .local_addr()
+            .context("ask for the address of the pages")?;
+        let mut registry = Registry::default();
+        let metrics = Metrics::register(&mut registry);
+        let (readiness, readiness_seen) = watch::channel(Readiness::Waiting("starting"));
+        let (gauges, gauges_seen) = watch::channel(None);
+        let pages = Pages {
+            readiness: readiness_seen,
+            registry: Arc::new(registry),
+            gauges: gauges_seen,
+        };
+        let stop = CancellationToken::new();
+        let mut task = JoinSet::new();
+        task.spawn(http::run(listener, pages, stop.clone()));
+        Ok(Self {
+            address,
+            metrics,
+            readiness,
+            gauges,
+            stop,
+            task,
+        })
+    }
+
+    /// Says what the hub waits for.
+    fn wait(&self, what: &'static str) {
+        self.readiness.send_replace(Readiness::Waiting(what));
+    }
+
+    async fn stop(mut self) {
+        self.stop.cancel();
+        while self.task.join_next().await.is_some() {}
+    }
+}
+
+/// What a leader runs.
+struct Service {
+    tasks: JoinSet<anyhow::Result<()>>,
+    stop: CancellationToken,
+    lease: JoinSet<anyhow::Result<()>>,
+    lease_stop: CancellationToken,
+    synced: watch::Receiver<bool>,
+    quic: SocketAddr,
+    epoch: HubEpoch,
+}
+
+impl Service {
+    async fn start(
+        config: &Config,
+        client: Client,
+        leadership: leader::Leadership,
+        front: &Front,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let authority = enrolment::Authority::open(client.clone(), &config.namespace)
+            .await
+            .context("open the authority")?;
+        let authority = Arc::new(authority);
+        let epoch = enrolment::raise_epoch(&client, &config.namespace, HubEpoch(0))
+            .await
+            .context("raise the epoch")?;
+        let handle = dispatch::Handle::new(epoch);
+        let (announcer, publisher) = events::channel(client.clone(), config.identity.clone());
+        let hub = Arc::new(Hub::new(
+            client,
+            config.namespace.clone(),
+            handle.clone(),
+            announcer,
+            front.metrics.clone(),
+        ));
+        front.gauges.send_replace(Some(Arc::new({
+            let hub = hub.clone();
+            move |registry: &mut Registry| gauges::compute(&hub, registry)
+        }) as http::Gauges));
+
+        let (stop, lease_stop) = (cancel.child_token(), CancellationToken::new());
+        let (mut tasks, mut lease) = (JoinSet::new(), JoinSet::new());
+        let (is_synced, synced) = watch::channel(false);
+        let on_synced = move || {
+            is_synced.send_replace(true);
+        };
+        tasks.spawn(controllers::run(hub, publisher, on_synced, stop.clone()));
+        let rivalry = match config.api {
+            Api::Cluster { .. } => leader::Rivalry::Replicas,
+            Api::Standalone { .. } => leader::Rivalry::None,
+        };
+        lease.spawn(leadership.hold(rivalry, lease_stop.clone()));
+        let server = dispatch::Server::bind(config.listen, authority.clone(), handle)?;
+        let quic = server
+            .address()
+            .context("ask for the address of the agents' listener")?;
+        authority
+            .publish(&advertised(config.advertise.as_deref(), quic))
+            .await
+            .context("publish the hub's address")?;
+        tasks.spawn({
+            let stop = stop.clone();
+            async move { server.run(stop).await.context("serve agents") }
+        });
+        Ok(Self {
+            tasks,
+            stop,
+            lease,
+            lease_stop,
+            synced,
+            quic,
+            epoch,
+        })
+    }
+
+    /// Says when everything is ready, and returns when it is asked to stop or a part ends early.
+    async fn watch(
+        &mut self,
+        config: &Config,
+        api: Option<SocketAddr>,
+        front: &Front,
+    ) -> anyhow::Result<()> {
+        let synced = async {
+            // An end of the controllers is seen as an end of theirs.
+            drop(self.synced.wait_for(|synced| *synced).await);
+        };
+        tokio::select! {
+            // Both arms are cancel-safe per tokio's documentation.
+            ended = until_end(&self.stop, &mut self.tasks, &mut self.lease) => return ended,
+            () = synced => {}
+        }
+        front.readiness.send_replace(Readiness::Ready);
+        info!(quic = %self.quic, http = %front.address, epoch = self.epoch.0, "ready");
+        let addresses = Addresses {
+            quic: self.quic,
+            http: front.address,
+            api,
+        };
+        write_ready_file(config.ready_file.clone(), &addresses).await?;
+        until_end(&self.stop, &mut self.tasks, &mut self.lease).await
+    }
+
+    /// No new agents and no new work; the Lease is given up last.
+    async fn stop(mut self) {
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+        self.lease_stop.cancel();
+        while self.lease.join_next().await.is_some() {}
+    }
+}
+
+/// Waits for the order to stop, or for a part that ends before it. What ends because of the order is no early end, so
+/// the order is looked at first. Cancel-safe.
+///
+/// # Errors
+///
+/// When a part ended early.
+async fn until_end(
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<anyhow::Result<()>>,
+    lease: &mut JoinSet<anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Ok(()),
+        Some(ended) = tasks.join_next() => Err(ended_early(ended, "a part of the hub")),
+        Some(ended) = lease.join_next() => Err(ended_early(ended, "leading")),
     }
 }
 
@@ -302,20 +382,4 @@ async fn write_ready_file(path: Option<PathBuf>, addresses: &Addresses) -> anyho
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wildcard_is_never_advertised() {
-        for (wanted, listening, expected) in [
-            (None, "0.0.0.0:7443", "127.0.0.1:7443"),
-            (None, "[::]:7443", "127.0.0.1:7443"),
-            (None, "192.0.2.7:7443", "192.0.2.7:7443"),
-            (Some("hub.example:443"), "0.0.0.0:7443", "hub.example:443"),
-            (Some("10.99.0.1:0"), "0.0.0.0:40123", "10.99.0.1:40123"),
-        ] {
-            let listening = listening.parse().expect("an address");
-            assert_eq!(advertised(wanted, listening), expected);
-        }
-    }
-}
+mod tests;

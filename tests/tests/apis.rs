@@ -9,6 +9,10 @@ use vitistack_tests::peer;
 use vitistack_tests::process::run;
 use vitistack_tests::world::{Hub, LOOPBACK, Mode, SOON};
 
+mod apis {
+    mod restore;
+}
+
 const DIGEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000001";
 const IMAGE: &str = "http://192.0.2.1/image.raw.zst";
 const MACHINE: (&str, &str, &str) = ("machine", "default", "m1");

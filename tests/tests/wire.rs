@@ -63,7 +63,7 @@ async fn an_agent_joins_takes_what_is_desired_and_its_reports_are_acked() {
     hub.handle.secret(&name(), row.clone());
     let mut wanted = intent(1, hub.handle.epoch(), 1);
     wanted.secrets = vec![row.key];
-    hub.handle.desire(&name(), wanted.clone());
+    hub.handle.desire(&name(), wanted.clone(), None);
     let site = Site::start(&hub, hub::token_in(Duration::from_secs(600))).await;
     connected(&hub).await;
 
@@ -111,8 +111,8 @@ async fn a_restarted_hub_sends_only_what_differs_and_learns_the_reports_again() 
         intent(1, hub.handle.epoch(), 1),
         intent(2, hub.handle.epoch(), 1),
     );
-    hub.handle.desire(&name(), same.clone());
-    hub.handle.desire(&name(), changed.clone());
+    hub.handle.desire(&name(), same.clone(), None);
+    hub.handle.desire(&name(), changed.clone(), None);
     let site = Site::start(&hub, hub::token_in(Duration::from_secs(600))).await;
     until(SOON, "both are held", async || {
         (site.store.intents().len() == 2).then_some(())
@@ -135,8 +135,8 @@ async fn a_restarted_hub_sends_only_what_differs_and_learns_the_reports_again() 
     newer.body.push(9);
     let mut same_again = same.clone();
     same_again.fence.epoch = hub.handle.epoch();
-    hub.handle.desire(&name(), same_again);
-    hub.handle.desire(&name(), newer.clone());
+    hub.handle.desire(&name(), same_again, None);
+    hub.handle.desire(&name(), newer.clone(), None);
     until(SOON, "the newer one is held", async || {
         (hub.handle.held(newer.object.uid) == Some(newer.fence)).then_some(())
     })
@@ -177,7 +177,7 @@ async fn a_deleted_agent_is_cut_within_seconds_and_does_not_come_back() {
 async fn a_hub_behind_its_agent_is_paused_and_says_so() {
     let hub = Hub::start().await;
     let wanted = intent(1, hub.handle.epoch(), 1);
-    hub.handle.desire(&name(), wanted.clone());
+    hub.handle.desire(&name(), wanted.clone(), None);
     let site =
         Site::start_at_epoch(&hub, hub::token_in(Duration::from_secs(600)), HubEpoch(7)).await;
     let conflict = until(SOON, "the conflict shows", async || {

@@ -50,6 +50,15 @@ pub const ANNOTATION_FORCE_DELETE: &str = "vitistack.io/force-delete";
 pub const ANNOTATION_ADOPT: &str = "vitistack.io/adopt";
 /// `"true"` refuses delete.
 pub const ANNOTATION_PROTECT: &str = "vitistack.io/protect";
+/// On an Agent that is ahead of a restored hub: whose state counts, one of [`resume`]'s values. Removed when it is done.
+pub const ANNOTATION_RESUME: &str = "vitistack.io/resume";
+/// Values of [`ANNOTATION_RESUME`].
+pub mod resume {
+    /// What the agent holds stands until an object changes.
+    pub const ACCEPT_AGENTS: &str = "accept-agents";
+    /// What the hub wants is carried out, as if it had been changed now.
+    pub const ACCEPT_HUB: &str = "accept-hub";
+}
 /// On a Secret: the other namespaces whose objects may name it, with commas.
 pub const ANNOTATION_ALLOW_FROM: &str = "vitistack.io/allow-from";
 /// On a BareMetalHost: a new value asks for a new inspection.

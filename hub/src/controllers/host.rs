@@ -13,7 +13,7 @@ use vitistack_api::machine::Machine;
 use vitistack_api::names::{ANNOTATION_ACCEPT, ANNOTATION_FORCE_DELETE};
 use vitistack_protocol::identity::AgentName;
 use vitistack_protocol::ids::Uid;
-use vitistack_protocol::message::intent::{Intent, SecretRow};
+use vitistack_protocol::message::intent::SecretRow;
 use vitistack_protocol::message::numbered::Cleaning;
 use vitistack_protocol::message::report::{HostReport, MachineReport};
 
@@ -24,7 +24,8 @@ use crate::dispatch::Received;
 use crate::kinds::host::status::{Facts, status};
 use crate::kinds::host::{Hold, compile, hold, quarantined};
 use crate::kinds::machine::compile as machine_compile;
-use crate::kinds::{Outlook, Refusal, agents, annotated, generation_of, is_deleting, revision};
+use crate::kinds::revision::Allotted;
+use crate::kinds::{Outlook, Refusal, agents, annotated, generation_of, is_deleting};
 use crate::queue::{Key, Outcome};
 
 /// Brings one host closer to its spec.
@@ -158,11 +159,7 @@ async fn settle(hub: &Hub, host: &Arc<BareMetalHost>, sight: &Sight) -> Result<O
                 .status
                 .as_ref()
                 .and_then(|status| status.intent.as_ref());
-            Ok((
-                agent,
-                row,
-                revision::allot(held, hub.dispatch.epoch(), intent),
-            ))
+            Ok((agent, row, hub.allot(held, intent)))
         });
     if allotted
         .as_ref()
@@ -178,7 +175,7 @@ async fn settle(hub: &Hub, host: &Arc<BareMetalHost>, sight: &Sight) -> Result<O
         intent: allotted
             .as_ref()
             .ok()
-            .map(|(_, _, (_, status))| status.clone()),
+            .map(|(_, _, allotted)| allotted.status.clone()),
         refusal: allotted.as_ref().err().cloned(),
         heard: sight.heard.as_ref(),
         carried: sight.carried.as_ref().map(|(report, gone)| (report, *gone)),
@@ -187,9 +184,9 @@ async fn settle(hub: &Hub, host: &Arc<BareMetalHost>, sight: &Sight) -> Result<O
         leaving: None,
     };
     say(hub, host, &facts).await?;
-    if let Ok((agent, row, (intent, _))) = allotted {
+    if let Ok((agent, row, allotted)) = allotted {
         hub.dispatch.secret(agent, row.clone());
-        hub.send(agent, intent);
+        hub.send(agent, allotted);
         if let Some(tombstone) = tombstone {
             hub.send(agent, tombstone);
         }
@@ -204,7 +201,7 @@ fn keep_tombstone(
     host: &BareMetalHost,
     sight: &Sight,
     quarantine: Option<Quarantine>,
-) -> (Option<Quarantine>, Option<Intent>) {
+) -> (Option<Quarantine>, Option<Allotted>) {
     let Some(mut quarantine) = quarantine else {
         return (None, None);
     };
@@ -225,10 +222,9 @@ fn keep_tombstone(
     };
     match intent {
         Ok(intent) => {
-            let (intent, status) =
-                revision::allot(quarantine.intent.as_ref(), hub.dispatch.epoch(), intent);
-            quarantine.intent = Some(status);
-            (Some(quarantine), Some(intent))
+            let allotted = hub.allot(quarantine.intent.as_ref(), intent);
+            quarantine.intent = Some(allotted.status.clone());
+            (Some(quarantine), Some(allotted))
         }
         Err(_) => (Some(quarantine), None),
     }
@@ -329,9 +325,40 @@ async fn leave(hub: &Hub, host: &Arc<BareMetalHost>, sight: &Sight) -> Result<Ou
         .status
         .as_ref()
         .and_then(|status| status.intent.as_ref());
-    let outgoing = outgoing
-        .map(|(agent, intent)| (agent, revision::allot(held, hub.dispatch.epoch(), intent)));
-    let what = match (consumer, &sight.agent) {
+    let outgoing = outgoing.map(|(agent, intent)| (agent, hub.allot(held, intent)));
+    let what = waits_for(sight, consumer, &uid);
+    let facts = Facts {
+        host,
+        consumer: sight.consumer.as_deref(),
+        agent: sight.agent.as_ref().ok(),
+        agent_is_connected: sight.agent_is_connected,
+        intent: outgoing
+            .as_ref()
+            .map(|(_, allotted)| allotted.status.clone()),
+        refusal: None,
+        heard: sight.heard.as_ref(),
+        carried: sight.carried.as_ref().map(|(report, gone)| (report, *gone)),
+        quarantine,
+        accepted: false,
+        leaving: Some(what),
+    };
+    say(hub, host, &facts).await?;
+    if let Some((agent, allotted)) = outgoing {
+        if let Ok(row) = &sight.bmc {
+            hub.dispatch.secret(agent, row.clone());
+        }
+        hub.send(agent, allotted);
+    }
+    if let (Ok(agent), Some(tombstone)) = (&sight.agent, tombstone) {
+        hub.send(agent, tombstone);
+    }
+    accept(hub, sight);
+    Ok(Outcome::Done)
+}
+
+/// What a host that is being deleted waits for, for people.
+fn waits_for(sight: &Sight, consumer: Option<&Machine>, uid: &str) -> String {
+    match (consumer, &sight.agent) {
         (Some(machine), _) => format!(
             "Machine {}/{} holds it; delete that first",
             machine.namespace().unwrap_or_default(),
@@ -348,32 +375,7 @@ async fn leave(hub: &Hub, host: &Arc<BareMetalHost>, sight: &Sight) -> Result<Ou
             "{}; set the annotation {ANNOTATION_FORCE_DELETE}={uid} if that does not change",
             refusal.message
         ),
-    };
-    let facts = Facts {
-        host,
-        consumer: sight.consumer.as_deref(),
-        agent: sight.agent.as_ref().ok(),
-        agent_is_connected: sight.agent_is_connected,
-        intent: outgoing.as_ref().map(|(_, (_, status))| status.clone()),
-        refusal: None,
-        heard: sight.heard.as_ref(),
-        carried: sight.carried.as_ref().map(|(report, gone)| (report, *gone)),
-        quarantine,
-        accepted: false,
-        leaving: Some(what),
-    };
-    say(hub, host, &facts).await?;
-    if let Some((agent, (intent, _))) = outgoing {
-        if let Ok(row) = &sight.bmc {
-            hub.dispatch.secret(agent, row.clone());
-        }
-        hub.send(agent, intent);
     }
-    if let (Ok(agent), Some(tombstone)) = (&sight.agent, tombstone) {
-        hub.send(agent, tombstone);
-    }
-    accept(hub, sight);
-    Ok(Outcome::Done)
 }
 
 fn accept(hub: &Hub, sight: &Sight) {

@@ -24,9 +24,7 @@ use crate::dispatch::Received;
 use crate::kinds::machine::compile::{self, Compiled, Sources};
 use crate::kinds::machine::status::{Facts, Heard, Leaving, status};
 use crate::kinds::machine::{Claim, claim};
-use crate::kinds::{
-    Outlook, Refusal, agents, credentials, is_deleting, placement, revision, valid,
-};
+use crate::kinds::{Outlook, Refusal, agents, credentials, is_deleting, placement, valid};
 use crate::queue::{Key, Outcome};
 
 /// Brings one Machine closer to its spec.
@@ -249,8 +247,9 @@ async fn settle(hub: &Hub, machine: &Machine, home: &Home) -> Result<Outcome, Er
         .and_then(|status| status.intent.as_ref());
     let (outgoing, refusal) = match (&agent, compiled) {
         (Ok(agent), Ok(compiled)) => {
-            let (intent, status) = revision::allot(held, hub.dispatch.epoch(), compiled.intent);
-            (Some((agent, Compiled { intent, ..compiled }, status)), None)
+            let inputs = compile::inputs(&compiled.intent);
+            let allotted = hub.allot(held, compiled.intent);
+            (Some((agent, allotted, compiled.rows, inputs)), None)
         }
         (Err(refusal), _) => (None, Some(refusal.clone())),
         (_, Err(refusal)) => (None, Some(refusal)),
@@ -269,20 +268,20 @@ async fn settle(hub: &Hub, machine: &Machine, home: &Home) -> Result<Outcome, Er
         host: Some(&home.host),
         agent: agent.as_ref().ok(),
         agent_is_connected: agent.as_ref().is_ok_and(|agent| hub.is_connected(agent)),
-        intent: outgoing.as_ref().map(|(_, _, status)| status.clone()),
-        inputs: outgoing
+        intent: outgoing
             .as_ref()
-            .and_then(|(_, compiled, _)| compile::inputs(&compiled.intent)),
+            .map(|(_, allotted, ..)| allotted.status.clone()),
+        inputs: outgoing.as_ref().and_then(|(.., inputs)| *inputs),
         refusal,
         heard: known.as_ref().map(|known| &known.heard),
         leaving: Leaving::No,
     };
     say(hub, machine, &facts).await?;
-    if let Some((agent, compiled, _)) = outgoing {
-        for row in compiled.rows {
+    if let Some((agent, allotted, rows, _)) = outgoing {
+        for row in rows {
             hub.dispatch.secret(agent, row);
         }
-        hub.send(agent, compiled.intent);
+        hub.send(agent, allotted);
     }
     if let Some(known) = &known {
         accept(hub, &home.host, known);

@@ -372,7 +372,7 @@ pub(super) async fn run(hub: Arc<Hub>, cancel: CancellationToken) {
             () = cancel.cancelled() => return,
             _ = resync.tick() => hub.queue_resync(),
             change = changes.recv() => match change {
-                Ok(Change::Report(uid)) => reported(&hub, uid),
+                Ok(Change::Report(uid) | Change::Ahead(uid)) => reported(&hub, uid),
                 Ok(Change::Session(agent)) => session(&hub, &agent),
                 // What an agent stored shows in its next report; a refusal shows in its session.
                 Ok(Change::Acked(..)) => {}

@@ -242,10 +242,12 @@ impl Session {
         replied: &mut mpsc::Receiver<Reply>,
     ) -> End {
         let mut roster = self.context.authority.roster().changed();
-        let (cancel, superseded) = (
-            self.context.cancel.clone(),
-            self.standing.superseded.clone(),
-        );
+        let cancel = self.context.cancel.clone();
+        let Standing {
+            wake,
+            superseded,
+            resumed,
+        } = self.standing.clone();
         loop {
             let roster_now = self.context.authority.roster();
             if !roster_now.admits(&self.leaf.name, &self.leaf.enrolment) {
@@ -273,7 +275,11 @@ impl Session {
                     code: CloseCode::Superseded,
                     message: "a later session of this agent has taken over",
                 },
-                () = self.standing.wake.notified() => {}
+                () = resumed.cancelled() => return End {
+                    code: CloseCode::Done,
+                    message: "resumed; dial again",
+                },
+                () = wake.notified() => {}
                 _ = roster.changed() => {}
                 ending = self.connection.closed() => {
                     debug!(%ending, "the connection ended");

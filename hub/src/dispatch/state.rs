@@ -4,6 +4,7 @@
 //! Reports of objects that nobody has claimed yet (the hub has just started) are kept aside, not shown and not acked,
 //! until a controller claims them or [`UNCLAIMED`] has passed.
 
+mod conflict;
 mod peer;
 
 use std::collections::HashMap;
@@ -14,11 +15,13 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use vitistack_protocol::identity::AgentName;
 use vitistack_protocol::ids::{Digest, Fence, HubEpoch, Sequence, Uid};
-use vitistack_protocol::message::control::{Health, Hello, IntentAck};
+use vitistack_protocol::message::control::{Health, Held, Hello, IntentAck};
 use vitistack_protocol::message::intent::{Intent, SecretKey, SecretRow};
 use vitistack_protocol::message::report::Report;
 
 use super::Change;
+use conflict::position;
+pub use conflict::{Accept, Ahead, Conflict};
 pub(crate) use peer::Standing;
 use peer::{Live, Peer};
 
@@ -36,17 +39,6 @@ pub struct Received {
     pub agent: AgentName,
     /// What it said.
     pub report: Report,
-}
-
-/// The hub is behind an agent: it was restored from a backup. Nothing is dispatched until a person has chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Conflict {
-    /// The object that shows it; `None` if the epoch itself does.
-    pub object: Option<Uid>,
-    /// The hub's position.
-    pub hub: Fence,
-    /// The agent's position.
-    pub agent: Fence,
 }
 
 /// A live session.
@@ -83,6 +75,8 @@ struct Desired {
     agent: AgentName,
     intent: Arc<Intent>,
     digest: Digest,
+    /// What the agent may hold in its place, because a person said so.
+    stands: Option<Digest>,
 }
 
 pub(crate) struct State {
@@ -106,13 +100,19 @@ impl State {
         self.epoch
     }
 
-    pub(crate) fn desire(&mut self, agent: &AgentName, intent: Intent) -> Vec<Change> {
+    pub(crate) fn desire_or(
+        &mut self,
+        agent: &AgentName,
+        intent: Intent,
+        stands: Option<Digest>,
+    ) -> Vec<Change> {
         let uid = intent.object.uid;
         let digest = intent.digest();
         if let Some(known) = self.desired.get(&uid) {
             let same = known.agent == *agent
                 && known.intent.fence == intent.fence
-                && known.digest == digest;
+                && known.digest == digest
+                && known.stands == stands;
             if same || known.intent.fence > intent.fence {
                 return Vec::new();
             }
@@ -121,6 +121,7 @@ impl State {
             agent: agent.clone(),
             intent: Arc::new(intent),
             digest,
+            stands,
         };
         let old = self.desired.insert(uid, new);
         let first_here = old.as_ref().is_none_or(|old| old.agent != *agent);
@@ -296,6 +297,10 @@ impl State {
             let Some(desired) = desired.get(uid) else {
                 continue;
             };
+            // It gets another revision first, by the choice that a person made.
+            if live.is_ahead_of(desired) {
+                continue;
+            }
             let mut ready = true;
             for key in &desired.intent.secrets {
                 if live.secrets.contains(key) {
@@ -310,7 +315,7 @@ impl State {
                     work.push(Work::Secret(Arc::clone(row)));
                 }
             }
-            let wanted = live.wants(*uid, desired.intent.fence, desired.digest);
+            let wanted = live.wants(desired);
             if ready && wanted && live.under_way() < IN_FLIGHT {
                 live.intents_under_way.insert(*uid);
                 work.push(Work::Intent(Arc::clone(&desired.intent)));
@@ -394,6 +399,64 @@ impl State {
         }
     }
 
+    /// A person has chosen a side. The hub speaks with `epoch` from now on, and the agent is made to dial again, since
+    /// it takes nothing from a hub that was behind when the session began.
+    pub(crate) fn resume(
+        &mut self,
+        agent: &AgentName,
+        accept: Accept,
+        epoch: HubEpoch,
+    ) -> Vec<Change> {
+        self.epoch = self.epoch.max(epoch);
+        for desired in self.desired.values_mut() {
+            let intent = Arc::make_mut(&mut desired.intent);
+            intent.fence.epoch = intent.fence.epoch.max(epoch);
+        }
+        let peer = self.peers.entry(agent.clone()).or_default();
+        peer.accept = Some(accept);
+        if let Some(live) = &peer.live {
+            live.standing.resumed.cancel();
+        }
+        vec![Change::Session(agent.clone())]
+    }
+
+    /// Remembers the choice that is in force for an agent, or that none is.
+    pub(crate) fn accept(&mut self, agent: &AgentName, accept: Option<Accept>) {
+        if let Some(peer) = self.peers.get_mut(agent) {
+            peer.accept = accept;
+        }
+    }
+
+    /// Where the agent is ahead of what is desired, if a person has chosen.
+    pub(crate) fn ahead(&self, uid: Uid) -> Option<Ahead> {
+        let desired = self.desired.get(&uid)?;
+        let peer = self.peers.get(&desired.agent)?;
+        let held = peer.live.as_ref()?.held.get(&uid)?;
+        let accept = peer.accept?;
+        desired.is_behind(held).then_some(Ahead {
+            revision: held.fence.revision,
+            content: held.intent,
+            accept,
+        })
+    }
+
+    /// What the agent holds that is not desired there, or not yet beyond it.
+    pub(crate) fn unsettled(&self, agent: &AgentName) -> Vec<Uid> {
+        let Some(live) = self.live(agent) else {
+            return Vec::new();
+        };
+        let is_open = |held: &&Held| {
+            self.desired
+                .get(&held.uid)
+                .is_none_or(|desired| desired.agent == *agent && desired.is_behind(held))
+        };
+        live.held
+            .values()
+            .filter(is_open)
+            .map(|held| held.uid)
+            .collect()
+    }
+
     pub(crate) fn health(&mut self, agent: &AgentName, session: u64, health: Health) {
         if let Some(live) = self.live_mut(agent, session) {
             live.info.health = Some(health);
@@ -412,15 +475,14 @@ impl State {
         let Some(desired) = self.desired.get(&uid) else {
             return Vec::new();
         };
-        let (fence, digest) = (desired.intent.fence, desired.digest);
-        let Some(live) = self
-            .peers
-            .get_mut(agent)
-            .and_then(|peer| peer.live.as_mut())
-        else {
+        let Some(peer) = self.peers.get_mut(agent) else {
             return Vec::new();
         };
-        live.compare(uid, fence, digest)
+        let chosen = peer.accept.is_some();
+        let Some(live) = peer.live.as_mut() else {
+            return Vec::new();
+        };
+        live.compare(uid, desired, chosen)
     }
 
     fn unassign(&mut self, old: &Desired, uid: Uid) {
@@ -468,14 +530,6 @@ impl State {
             .live
             .as_mut()
             .filter(|live| live.info.session == session)
-    }
-}
-
-/// An epoch as a position, for a conflict that no single object shows.
-fn position(epoch: HubEpoch) -> Fence {
-    Fence {
-        epoch,
-        revision: vitistack_protocol::ids::Revision(0),
     }
 }
 

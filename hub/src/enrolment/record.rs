@@ -26,8 +26,10 @@ pub(super) fn epoch(data: &BTreeMap<String, String>) -> Result<u64, String> {
     })
 }
 
-pub(super) fn next_epoch(data: &BTreeMap<String, String>) -> Result<u64, String> {
+/// The next epoch: beyond the one that is written, and beyond `above`.
+pub(super) fn next_epoch(data: &BTreeMap<String, String>, above: u64) -> Result<u64, String> {
     epoch(data)?
+        .max(above)
         .checked_add(1)
         .ok_or_else(|| format!("data[{EPOCH:?}] cannot be raised any more"))
 }

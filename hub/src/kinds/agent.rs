@@ -3,8 +3,10 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use vitistack_api::agent::{Agent, AgentPhase, AgentStatus};
 use vitistack_api::conditions::{Reason, State, types};
+use vitistack_api::names::{ANNOTATION_RESUME, resume};
 
-use super::{Says, Verdict, generation_of};
+use super::{Says, Verdict, annotation_of, generation_of};
+use crate::dispatch::{Accept, Conflict};
 
 #[cfg(test)]
 mod tests;
@@ -15,8 +17,8 @@ pub(crate) struct Session {
     pub(crate) build: String,
     /// When the certificate of the session ends; changes with a renewal only.
     pub(crate) certificate_until: Option<Time>,
-    /// Why nothing is sent to it.
-    pub(crate) conflict: Option<String>,
+    /// Set while nothing is sent to it because the hub is behind.
+    pub(crate) conflict: Option<Conflict>,
     /// What the agent says is wrong with itself.
     pub(crate) problems: Vec<String>,
 }
@@ -64,6 +66,64 @@ pub(crate) fn status(agent: &Agent, session: Option<&Session>, now: &Time) -> Ag
     status
 }
 
+/// What a person's choice asks for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resumption {
+    /// Nobody has chosen.
+    None,
+    /// The agent is not there, or the annotation says nothing that is known; the status tells.
+    Waits,
+    /// The hub has to get beyond the agent.
+    Begin(Accept),
+    /// Objects are still getting their revisions.
+    UnderWay(Accept),
+    /// Hub and agent agree.
+    Over,
+}
+
+/// Decides it. `unsettled` counts the objects at which the hub is still behind, or may be once they are compiled.
+pub(crate) fn resumption(agent: &Agent, session: Option<&Session>, unsettled: usize) -> Resumption {
+    let Some(chosen) = annotation_of(agent, ANNOTATION_RESUME) else {
+        return Resumption::None;
+    };
+    match (choice(chosen), session) {
+        (None, _) | (_, None) => Resumption::Waits,
+        (Some(accept), Some(session)) if session.conflict.is_some() => Resumption::Begin(accept),
+        (Some(accept), Some(_)) if unsettled > 0 => Resumption::UnderWay(accept),
+        (Some(_), Some(_)) => Resumption::Over,
+    }
+}
+
+fn choice(text: &str) -> Option<Accept> {
+    match text {
+        resume::ACCEPT_AGENTS => Some(Accept::Agents),
+        resume::ACCEPT_HUB => Some(Accept::Hub),
+        _ => None,
+    }
+}
+
+/// Both positions, and how it goes on.
+fn paused(agent: &Agent, conflict: &Conflict) -> String {
+    let (hub, there) = (conflict.hub, conflict.agent);
+    let object = conflict
+        .object
+        .map_or_else(String::new, |uid| format!(" for object {uid}"));
+    let chosen = annotation_of(agent, ANNOTATION_RESUME)
+        .filter(|chosen| choice(chosen).is_none())
+        .map_or_else(String::new, |chosen| {
+            format!(
+                "; the annotation {ANNOTATION_RESUME} is {chosen:?}, allowed are {} and {}",
+                resume::ACCEPT_AGENTS,
+                resume::ACCEPT_HUB
+            )
+        });
+    format!(
+        "the hub is at epoch {} revision {}, the agent at epoch {} revision {}{object}; nothing is sent until the \
+         hub's newest data is restored or `vitistack-hub resume` says whose state counts{chosen}",
+        hub.epoch.0, hub.revision.0, there.epoch.0, there.revision.0
+    )
+}
+
 fn verdict(agent: &Agent, session: Option<&Session>) -> Verdict {
     if agent.spec.revoked == Some(true) {
         return Verdict::stalled(Reason::AgentRevoked, Reason::AgentRevoked.meaning());
@@ -75,7 +135,7 @@ fn verdict(agent: &Agent, session: Option<&Session>) -> Verdict {
         );
     };
     if let Some(conflict) = &session.conflict {
-        return Verdict::stalled(Reason::ConflictPaused, conflict.clone());
+        return Verdict::stalled(Reason::ConflictPaused, paused(agent, conflict));
     }
     // The names are the agent's; those that stand in our table are reasons of their own.
     let known = session.problems.iter().find_map(|problem| {

@@ -198,7 +198,8 @@ async fn serve(
     address: SocketAddr,
 ) -> (Handle, Arc<Authority>, SocketAddr, Serving) {
     let authority = Arc::new(Authority::open(client.clone(), NAMESPACE).await.unwrap());
-    let handle = Handle::new(authority.raise_epoch().await.unwrap());
+    let epoch = enrolment::raise_epoch(client, NAMESPACE, HubEpoch(0));
+    let handle = Handle::new(epoch.await.unwrap());
     let server = Server::bind(address, Arc::clone(&authority), handle.clone()).unwrap();
     let address = server.address().unwrap();
     authority.publish(&address.to_string()).await.unwrap();

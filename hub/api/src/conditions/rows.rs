@@ -202,13 +202,13 @@ pub(super) const ROWS: &[Row] = &[
         Reason::ConflictPaused,
         "ConflictPaused",
         "The hub is behind its agents, as after a restored backup, and sends nothing.",
-        "Restore the hub's newest data; this version has no command that accepts one side.",
+        "Restore the hub's newest data, or choose a side: `vitistack-hub resume --accept-agents` or `--accept-hub`.",
     ),
     row(
         Reason::BackupRestored,
         "BackupRestored",
         "The agent holds a newer state than the hub.",
-        "Restore the hub's newest data; this version has no command that accepts one side.",
+        "Restore the hub's newest data, or choose a side: `vitistack-hub resume --accept-agents` or `--accept-hub`.",
     ),
     row(
         Reason::StoreFull,

@@ -217,6 +217,9 @@ pub struct IntentStatus {
     pub epoch: Option<i64>,
     /// `sha256:` and the digest of the intent without its fence.
     pub digest: String,
+    /// The digest of what the agent holds instead, where a person accepted that after the hub had been restored from a
+    /// backup. It stands until the object changes.
+    pub accepted: Option<String>,
 }
 
 /// What an installation was begun with.

@@ -21,7 +21,7 @@ use crate::controllers::events::Announcement;
 use crate::controllers::{Error, Hub, write};
 use crate::kinds::machine::compile;
 use crate::kinds::machine::status::{Facts, Leaving};
-use crate::kinds::{Refusal, annotated, generation_of, host as host_kind, revision, target};
+use crate::kinds::{Refusal, annotated, generation_of, host as host_kind, target};
 use crate::queue::Outcome;
 
 /// Brings a Machine that somebody deleted closer to its end.
@@ -114,7 +114,7 @@ async fn bury(
         .and_then(|status| status.intent.as_ref());
     let (agent, outgoing, refusal) = match (agent, tombstone) {
         (Ok(agent), Ok(intent)) => {
-            let allotted = revision::allot(held, hub.dispatch.epoch(), intent);
+            let allotted = hub.allot(held, intent);
             (Some(agent), Some(allotted), None)
         }
         (Err(refusal), _) | (_, Err(refusal)) => (None, None, Some(refusal)),
@@ -134,18 +134,18 @@ async fn bury(
         host: Some(host),
         agent: agent.as_ref(),
         agent_is_connected: is_connected,
-        intent: outgoing.as_ref().map(|(_, status)| status.clone()),
+        intent: outgoing.as_ref().map(|allotted| allotted.status.clone()),
         inputs: None,
         refusal: None,
         heard: known.as_ref().map(|known| &known.heard),
         leaving,
     };
     say(hub, machine, &facts).await?;
-    if let (Some(agent), Some((intent, _))) = (&agent, outgoing) {
+    if let (Some(agent), Some(allotted)) = (&agent, outgoing) {
         if let Ok(row) = bmc_row(hub, host) {
             hub.dispatch.secret(agent, row);
         }
-        hub.send(agent, intent);
+        hub.send(agent, allotted);
     }
     if let Some(known) = &known {
         super::accept(hub, host, known);

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use vitistack_protocol::ids::{Digest, Fence, Sequence, Uid};
+use vitistack_protocol::ids::{Fence, Sequence, Uid};
 use vitistack_protocol::message::control::{Held, Hello, IntentAck};
 use vitistack_protocol::message::intent::{Intent, SecretKey, SecretRow};
 use vitistack_protocol::message::numbered::IntentOutcome;
 use vitistack_protocol::message::report::Report;
 
-use super::{Change, Conflict, SessionInfo};
+use super::{Accept, Change, Conflict, Desired, SessionInfo};
 
 /// Reports of objects that nobody has claimed that are kept of one agent. A hub that starts sees every object of a site
 /// unclaimed for a moment; beyond that it is an agent that makes objects up.
@@ -28,6 +28,8 @@ pub(crate) struct Standing {
     pub(crate) wake: Arc<Notify>,
     /// A later session of the same agent has begun.
     pub(crate) superseded: CancellationToken,
+    /// A person has resumed the agent, which has to dial again for that.
+    pub(crate) resumed: CancellationToken,
 }
 
 /// A report that the API has not taken over yet.
@@ -51,6 +53,8 @@ pub(super) struct Peer {
     pub(super) waiting: BTreeMap<Sequence, Waiting>,
     /// The highest sequence that arrived.
     pub(super) received: Sequence,
+    /// Whose state counts where the agent is ahead; `None` while nobody has chosen.
+    pub(super) accept: Option<Accept>,
     pub(super) live: Option<Live>,
 }
 
@@ -147,7 +151,8 @@ impl Live {
     }
 
     /// Whether this intent is to be sent.
-    pub(super) fn wants(&self, uid: Uid, fence: Fence, digest: Digest) -> bool {
+    pub(super) fn wants(&self, desired: &Desired) -> bool {
+        let (uid, fence) = (desired.intent.object.uid, desired.intent.fence);
         let refused = self
             .refused
             .get(&uid)
@@ -157,19 +162,33 @@ impl Live {
             && self
                 .held
                 .get(&uid)
-                .is_none_or(|held| !same(held, fence, digest))
+                .is_none_or(|held| !desired.is_held(held))
     }
 
-    /// Says what follows from comparing a desired intent with what is held.
-    pub(super) fn compare(&mut self, uid: Uid, fence: Fence, digest: Digest) -> Vec<Change> {
+    /// Whether the agent holds what this hub has not come to yet.
+    pub(super) fn is_ahead_of(&self, desired: &Desired) -> bool {
+        self.held
+            .get(&desired.intent.object.uid)
+            .is_some_and(|held| desired.is_behind(held))
+    }
+
+    /// Says what follows from comparing a desired intent with what is held. `chosen`: a person has said whose state
+    /// counts, so that a hub that is behind is no conflict any more.
+    pub(super) fn compare(&mut self, uid: Uid, desired: &Desired, chosen: bool) -> Vec<Change> {
         let Some(held) = self.held.get(&uid) else {
             return Vec::new();
         };
-        if same(held, fence, digest) {
+        let fence = desired.intent.fence;
+        if desired.is_held(held) {
             return vec![Change::Acked(uid, fence, IntentOutcome::AlreadyHeld)];
         }
-        // The hub writes a revision into the API before it sends it, so it can be behind only after a restore.
-        if held.fence.revision > fence.revision && self.info.conflict.is_none() {
+        if !desired.is_behind(held) {
+            return Vec::new();
+        }
+        if chosen {
+            return vec![Change::Ahead(uid)];
+        }
+        if self.info.conflict.is_none() {
             self.info.conflict = Some(Conflict {
                 object: Some(uid),
                 hub: fence,
@@ -207,7 +226,9 @@ impl Live {
             },
         );
         match ack.outcome {
-            IntentOutcome::OlderEpoch | IntentOutcome::OlderRevision => {
+            IntentOutcome::OlderEpoch
+            | IntentOutcome::OlderRevision
+            | IntentOutcome::ContentDiffers => {
                 self.info.conflict.get_or_insert(Conflict {
                     object: Some(uid),
                     hub: sent.fence,
@@ -216,14 +237,8 @@ impl Live {
             }
             IntentOutcome::Stored
             | IntentOutcome::AlreadyHeld
-            | IntentOutcome::ContentDiffers
             | IntentOutcome::StoreFull
             | IntentOutcome::NotUnderstood => {}
         }
     }
-}
-
-/// The same revision with the same content is the same intent, whichever start of the hub sent it.
-fn same(held: &Held, fence: Fence, digest: Digest) -> bool {
-    held.fence.revision == fence.revision && held.intent == digest
 }

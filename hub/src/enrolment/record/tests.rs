@@ -9,15 +9,23 @@ fn data(epoch: Option<&str>) -> BTreeMap<String, String> {
 
 #[test]
 fn the_epoch_rises_from_what_is_written_and_never_from_a_guess() {
-    for (written, next) in [
-        (None, Some(1)),
-        (Some("1"), Some(2)),
-        (Some(" 41\n"), Some(42)),
-        (Some(""), None),
-        (Some("-1"), None),
-        (Some("seven"), None),
-        (Some("18446744073709551615"), None),
+    for (written, above, next) in [
+        (None, 0, Some(1)),
+        (Some("1"), 0, Some(2)),
+        (Some("1"), 1, Some(2)),
+        (Some("1"), 7, Some(8)),
+        (Some("9"), 7, Some(10)),
+        (Some(" 41\n"), 0, Some(42)),
+        (Some(""), 7, None),
+        (Some("-1"), 0, None),
+        (Some("seven"), 0, None),
+        (Some("18446744073709551615"), 0, None),
+        (Some("1"), u64::MAX, None),
     ] {
-        assert_eq!(next_epoch(&data(written)).ok(), next, "{written:?}");
+        assert_eq!(
+            next_epoch(&data(written), above).ok(),
+            next,
+            "{written:?} above {above}"
+        );
     }
 }

@@ -1,5 +1,6 @@
 use vitistack_api::agent::AgentSpec;
 use vitistack_api::conditions::{find, is_true};
+use vitistack_protocol::ids::{Fence, HubEpoch, Revision};
 
 use super::*;
 
@@ -14,11 +15,26 @@ fn agent(revoked: bool) -> Agent {
     )
 }
 
-fn session(conflict: Option<&str>, problems: &[&str]) -> Session {
+fn fence(epoch: u64, revision: u64) -> Fence {
+    Fence {
+        epoch: HubEpoch(epoch),
+        revision: Revision(revision),
+    }
+}
+
+fn behind() -> Conflict {
+    Conflict {
+        object: None,
+        hub: fence(3, 0),
+        agent: fence(9, 0),
+    }
+}
+
+fn session(conflict: Option<Conflict>, problems: &[&str]) -> Session {
     Session {
         build: "0.1.0".into(),
         certificate_until: None,
-        conflict: conflict.map(str::to_owned),
+        conflict,
         problems: problems
             .iter()
             .map(|problem| (*problem).to_owned())
@@ -30,7 +46,7 @@ fn session(conflict: Option<&str>, problems: &[&str]) -> Session {
 fn the_phase_and_ready_follow_the_session() {
     let now = Time(jiff::Timestamp::UNIX_EPOCH);
     let full = session(None, &["StoreFull"]);
-    let behind = session(Some("hub is behind"), &[]);
+    let behind = session(Some(behind()), &[]);
     let well = session(None, &["SomethingNew"]);
     for (name, agent, session, phase, ready, reason) in [
         (
@@ -79,5 +95,62 @@ fn the_phase_and_ready_follow_the_session() {
         assert_eq!(is_true(&status.conditions, types::READY), ready, "{name}");
         let known = find(&status.conditions, types::READY).expect("Ready is always there");
         assert_eq!(known.reason, reason.as_str(), "{name}");
+    }
+}
+
+#[test]
+fn a_choice_is_acted_on_until_hub_and_agent_agree() {
+    let (paused, well) = (session(Some(behind()), &[]), session(None, &[]));
+    let hub = Some(resume::ACCEPT_HUB);
+    for (name, chosen, session, unsettled, expected) in [
+        ("nobody chose", None, Some(&paused), 3, Resumption::None),
+        ("the agent is away", hub, None, 0, Resumption::Waits),
+        (
+            "a word that is not known",
+            Some("yes"),
+            Some(&paused),
+            0,
+            Resumption::Waits,
+        ),
+        (
+            "chosen",
+            hub,
+            Some(&paused),
+            3,
+            Resumption::Begin(Accept::Hub),
+        ),
+        (
+            "the other side",
+            Some(resume::ACCEPT_AGENTS),
+            Some(&paused),
+            3,
+            Resumption::Begin(Accept::Agents),
+        ),
+        (
+            "objects are open",
+            hub,
+            Some(&well),
+            1,
+            Resumption::UnderWay(Accept::Hub),
+        ),
+        ("done", hub, Some(&well), 0, Resumption::Over),
+    ] {
+        let mut agent = agent(false);
+        if let Some(chosen) = chosen {
+            let annotations = agent.metadata.annotations.get_or_insert_default();
+            annotations.insert(ANNOTATION_RESUME.to_owned(), chosen.to_owned());
+        }
+        assert_eq!(resumption(&agent, session, unsettled), expected, "{name}");
+    }
+}
+
+#[test]
+fn the_pause_names_both_positions_and_a_word_that_is_not_known() {
+    let mut agent = agent(false);
+    let annotations = agent.metadata.annotations.get_or_insert_default();
+    annotations.insert(ANNOTATION_RESUME.to_owned(), "yes".to_owned());
+    let said = paused(&agent, &behind());
+    for part in ["epoch 3", "epoch 9", "\"yes\"", "accept-agents"] {
+        assert!(said.contains(part), "{part}: {said}");
     }
 }

@@ -268,6 +268,7 @@ fn said(case: &Case<'_>) -> MachineStatus {
             revision: 1,
             epoch: Some(1),
             digest: DIGEST.into(),
+            accepted: None,
         }),
         inputs: case.inputs,
         refusal: case.refusal.clone(),
