@@ -62,7 +62,7 @@ async fn an_agent_joins_takes_what_is_desired_and_its_reports_are_acked() {
     let row = secret(7, "calvin");
     hub.handle.secret(&name(), row.clone());
     let mut wanted = intent(1, hub.handle.epoch(), 1);
-    wanted.secrets = vec![row.key];
+    wanted.secrets = vec![row.name];
     hub.handle.desire(&name(), wanted.clone());
     let site = Site::start(&hub, hub::token_in(Duration::from_secs(600))).await;
     connected(&hub).await;

@@ -89,6 +89,14 @@ impl Sight {
             carried,
         }
     }
+
+    /// The Secret with the BMC's credentials; once it is gone, the one that was last sent.
+    fn bmc_secret(&self, hub: &Hub) -> Option<Uid> {
+        match &self.bmc {
+            Ok(row) => Some(row.name.uid),
+            Err(_) => self.uid.and_then(|host| hub.last_credentials(host)),
+        }
+    }
 }
 
 fn readable<T>(
@@ -153,7 +161,7 @@ async fn settle(hub: &Hub, host: &Arc<BareMetalHost>, sight: &Sight) -> Result<O
         .map_err(Clone::clone)
         .and_then(|agent| {
             let row = sight.bmc.as_ref().map_err(Clone::clone)?;
-            let intent = compile(host, row.key, false)?;
+            let intent = compile(host, Some(row.name.uid), false)?;
             let held = host
                 .status
                 .as_ref()
@@ -188,10 +196,9 @@ async fn settle(hub: &Hub, host: &Arc<BareMetalHost>, sight: &Sight) -> Result<O
     };
     say(hub, host, &facts).await?;
     if let Ok((agent, row, (intent, _))) = allotted {
-        hub.dispatch.secret(agent, row.clone());
-        hub.send(agent, intent);
+        hub.send(agent, intent, [row.clone()]);
         if let Some(tombstone) = tombstone {
-            hub.send(agent, tombstone);
+            hub.send(agent, tombstone, [row.clone()]);
         }
     }
     accept(hub, sight);
@@ -212,16 +219,10 @@ fn keep_tombstone(
         return (Some(quarantine), None);
     };
     let last = hub.last_sent(object.uid);
+    let bmc = sight.bmc_secret(hub);
     let intent = match last {
-        Some(last) if last.absent => Ok(last),
-        Some(last) => Ok(machine_compile::bury(&last, last.generation.0)),
-        None => {
-            let key = sight.bmc.as_ref().map_or_else(
-                |_| hub.last_credentials(sight.uid.unwrap_or(object.uid)),
-                |row| row.key,
-            );
-            machine_compile::tombstone(object, 0, Cleaning::Metadata, host, key)
-        }
+        Some(last) => Ok(machine_compile::bury(&last, last.generation.0, bmc)),
+        None => machine_compile::tombstone(object, 0, Cleaning::Metadata, host, bmc),
     };
     match intent {
         Ok(intent) => {
@@ -317,11 +318,8 @@ async fn leave(hub: &Hub, host: &Arc<BareMetalHost>, sight: &Sight) -> Result<Ou
     }
     let outgoing = match (consumer, &sight.agent) {
         (None, Ok(agent)) => {
-            let key = sight.bmc.as_ref().map_or_else(
-                |_| hub.last_credentials(sight.uid.unwrap_or(Uid([0; 16]))),
-                |row| row.key,
-            );
-            compile(host, key, true).ok().map(|intent| (agent, intent))
+            let bmc = sight.bmc_secret(hub);
+            compile(host, bmc, true).ok().map(|intent| (agent, intent))
         }
         _ => None,
     };
@@ -363,14 +361,12 @@ async fn leave(hub: &Hub, host: &Arc<BareMetalHost>, sight: &Sight) -> Result<Ou
         leaving: Some(what),
     };
     say(hub, host, &facts).await?;
+    let row = sight.bmc.as_ref().ok();
     if let Some((agent, (intent, _))) = outgoing {
-        if let Ok(row) = &sight.bmc {
-            hub.dispatch.secret(agent, row.clone());
-        }
-        hub.send(agent, intent);
+        hub.send(agent, intent, row.cloned());
     }
     if let (Ok(agent), Some(tombstone)) = (&sight.agent, tombstone) {
-        hub.send(agent, tombstone);
+        hub.send(agent, tombstone, row.cloned());
     }
     accept(hub, sight);
     Ok(Outcome::Done)

@@ -279,10 +279,7 @@ async fn settle(hub: &Hub, machine: &Machine, home: &Home) -> Result<Outcome, Er
     };
     say(hub, machine, &facts).await?;
     if let Some((agent, compiled, _)) = outgoing {
-        for row in compiled.rows {
-            hub.dispatch.secret(agent, row);
-        }
-        hub.send(agent, compiled.intent);
+        hub.send(agent, compiled.intent, compiled.rows);
     }
     if let Some(known) = &known {
         accept(hub, &home.host, known);
