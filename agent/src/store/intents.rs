@@ -94,7 +94,7 @@ impl Store {
         drop(row);
         self.commit(move |draft| {
             let waiting = draft.index.naming(&name);
-            // What replaces a row is as long as that one: a full store takes a corrected password.
+            // What replaces a row takes no more room to speak of: a full store takes a corrected password.
             if !draft.index.secrets.contains_key(&name) {
                 draft.make_sure_of_room(sealed.len())?;
             }

@@ -72,10 +72,17 @@ async fn a_full_store_takes_a_corrected_password() {
     let wrong = password(70, "wrong");
     store.take_secret(wrong.clone()).await.unwrap();
     take(store, intent(1, fence(1, 1), 0, vec![wrong.name])).await;
-    for number in 2..20 {
-        take(store, intent(number, fence(1, 1), 100_000, vec![])).await;
+    let mut number = 1;
+    for ballast in [100_000, 10_000, 1_000] {
+        let mut outcome = IntentOutcome::Stored;
+        while outcome == IntentOutcome::Stored {
+            number += 1;
+            outcome = take(store, intent(number, fence(1, 1), ballast, vec![])).await;
+        }
+        assert_eq!(outcome, IntentOutcome::StoreFull);
     }
-    let other = store.take_secret(password(71, "another one")).await;
+    let other = password(71, &"x".repeat(2_000));
+    let other = store.take_secret(other).await;
     assert!(matches!(other, Err(Error::Full { .. })), "{other:?}");
     store.take_secret(password(70, "right")).await.unwrap();
     assert_eq!(used(store, 1).await.as_deref(), Some("right"));
