@@ -58,7 +58,7 @@ impl Handle {
         self.push(uid, Wake::Hub);
     }
 
-    /// A secret that the object's intent names is in the store.
+    /// A secret that the object uses is in the store, or another value of it.
     pub fn secret_stored(&self, uid: Uid) {
         self.push(uid, Wake::Hub);
     }

@@ -31,8 +31,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::sync::{mpsc, oneshot, watch};
 use vitistack_drivers::driver::Secrets;
 use vitistack_drivers::journal::Journal;
-use vitistack_protocol::ids::{Sequence, Uid};
-use vitistack_protocol::message::intent::{Intent, SecretKey};
+use vitistack_protocol::ids::{Digest, Sequence, Uid};
+use vitistack_protocol::message::intent::{Intent, SecretKey, SecretName};
 use vitistack_protocol::message::numbered::BodyKind;
 use zeroize::Zeroizing;
 
@@ -77,17 +77,30 @@ pub struct Loaded {
     pub intent: Intent,
     /// What was begun and done for it.
     pub journal: Journal,
-    /// The secrets that the intent names and that have arrived.
+    /// The secrets that the object uses and that have arrived.
     pub secrets: HeldSecrets,
 }
 
 /// Secrets of one object, unsealed for as long as they are needed. It has no `Debug`; the values are wiped.
 #[derive(Default)]
-pub struct HeldSecrets(BTreeMap<SecretKey, Zeroizing<Vec<u8>>>);
+pub struct HeldSecrets {
+    rows: BTreeMap<SecretName, (Digest, Zeroizing<Vec<u8>>)>,
+    carried: Option<Uid>,
+}
 
 impl Secrets for HeldSecrets {
     fn secret(&self, key: &SecretKey) -> Option<Zeroizing<Vec<u8>>> {
-        self.0.get(key).cloned()
+        let (_, value) = self.rows.get(&SecretName::from(*key))?;
+        Some(value.clone())
+    }
+
+    fn credentials(&self, uid: Option<Uid>) -> Option<(SecretKey, Zeroizing<Vec<u8>>)> {
+        let of = |uid: Uid| {
+            let (digest, value) = self.rows.get(&SecretName::of_credentials(uid))?;
+            let digest = *digest;
+            Some((SecretKey { uid, digest }, value.clone()))
+        };
+        uid.and_then(of).or_else(|| self.carried.and_then(of))
     }
 }
 
@@ -150,7 +163,7 @@ impl Store {
             let journal = shared
                 .read::<Journal>(&rows::object_key(Table::Journal, uid))?
                 .unwrap_or_default();
-            let secrets = shared.unseal(&row.intent.secrets)?;
+            let secrets = shared.unseal(&row)?;
             Ok(Some(Loaded {
                 intent: row.intent,
                 journal,
@@ -237,20 +250,23 @@ impl Shared {
             .map_err(|source| engine::damaged(key, source))
     }
 
-    fn unseal(&self, keys: &[SecretKey]) -> Result<HeldSecrets, Error> {
-        let mut held = HeldSecrets::default();
-        for key in keys {
-            let name = rows::secret_key(key);
-            let Some(row) = self.read::<rows::SecretSealed>(&name)? else {
+    fn unseal(&self, row: &rows::IntentRow) -> Result<HeldSecrets, Error> {
+        let mut held = HeldSecrets {
+            rows: BTreeMap::new(),
+            carried: row.carried,
+        };
+        for name in open::entry_of(row).secrets {
+            let key = rows::secret_key(&name);
+            let Some(row) = self.read::<rows::SecretSealed>(&key)? else {
                 continue;
             };
-            match self.seal.unseal(&name, &row.sealed) {
+            match self.seal.unseal(&key, &row.sealed) {
                 Ok(value) => {
-                    held.0.insert(*key, value);
+                    held.rows.insert(name, (row.digest, value));
                 }
                 // The seal key was replaced. The driver waits for the secret, which says what is missing.
                 Err(error) => tracing::error!(
-                    secret = %key.uid,
+                    secret = %name.uid,
                     error = &error as &dyn std::error::Error,
                     "a secret cannot be unsealed; was the key file replaced?"
                 ),

@@ -8,12 +8,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use vitistack_agent::store::{self, Settings};
-use vitistack_protocol::ids::{
-    Digest, Fence, Generation, HubEpoch, ObjectRef, OperationId, Revision, Uid,
-};
+use vitistack_protocol::ids::{Fence, Generation, HubEpoch, ObjectRef, OperationId, Revision, Uid};
 use vitistack_protocol::message::Extensions;
 use vitistack_protocol::message::body;
-use vitistack_protocol::message::intent::{BmcTrust, HostIntent, HostTarget, Intent, SecretKey};
+use vitistack_protocol::message::intent::{BmcTrust, HostIntent, HostTarget, Intent};
 use vitistack_protocol::message::numbered::{BodyKind, BootMode, Inspection, IntentOutcome};
 
 /// Names the directory to the second process; without it the writer's test has nothing to do.
@@ -134,10 +132,7 @@ fn intent(number: u8, revision: u64) -> Intent {
         target: HostTarget {
             host: object.clone(),
             bmc_address: format!("redfish+http://127.0.0.1:1/{revision}"),
-            credentials: SecretKey {
-                uid: Uid([0; 16]),
-                digest: Digest::default(),
-            },
+            credentials: None,
             trust: BmcTrust {
                 ca_bundle: "x".repeat(if number.is_multiple_of(5) { 9_000 } else { 500 }),
                 ..BmcTrust::default()

@@ -39,7 +39,7 @@ use vitistack_api::machine::{IntentStatus, Machine};
 use vitistack_api::machine_provider::MachineProvider;
 use vitistack_protocol::identity::AgentName;
 use vitistack_protocol::ids::Uid;
-use vitistack_protocol::message::intent::{Intent, SecretKey};
+use vitistack_protocol::message::intent::{Intent, SecretRow};
 
 use crate::cache::Cache;
 use crate::kinds::placement::Field;
@@ -207,9 +207,17 @@ impl Hub {
         revision::allot(held, self.dispatch.epoch(), ahead.as_ref(), intent)
     }
 
-    /// Sends an intent whose revision stands in status.
-    fn send(&self, agent: &AgentName, allotted: Allotted) {
+    /// Sends an intent whose revision stands in status, with the secret rows that it names as they are now.
+    fn send(
+        &self,
+        agent: &AgentName,
+        allotted: Allotted,
+        rows: impl IntoIterator<Item = SecretRow>,
+    ) {
         let Allotted { intent, stands, .. } = allotted;
+        for row in rows {
+            self.dispatch.secret(agent, row);
+        }
         self.sent().insert(intent.object.uid, intent.clone());
         self.dispatch.desire(agent, intent, stands);
     }
@@ -219,15 +227,13 @@ impl Hub {
         self.sent().get(&uid).cloned()
     }
 
-    /// The key under which an agent was last told to find the credentials of a host's BMC. After a restart of the hub
-    /// with the Secret gone nobody knows it, and an empty key is sent: the agent then uses what it holds.
-    fn last_credentials(&self, host: Uid) -> SecretKey {
-        let last = self.last_sent(host);
-        last.and_then(|intent| intent.secrets.first().copied())
-            .unwrap_or_else(|| SecretKey {
-                uid: Uid([0; 16]),
-                digest: vitistack_protocol::ids::Digest::default(),
-            })
+    /// The Secret in which an agent was last told to find the credentials of a host's BMC. After a restart of the hub
+    /// with the Secret gone nobody knows it: the agent then uses what it used before.
+    fn last_credentials(&self, host: Uid) -> Option<Uid> {
+        let last = self.last_sent(host)?;
+        let mut names = last.secrets.iter();
+        let name = names.find(|name| name.content.is_none())?;
+        Some(name.uid)
     }
 
     /// Nothing of the object is left anywhere.

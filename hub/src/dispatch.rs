@@ -22,7 +22,7 @@ use tokio::sync::broadcast;
 pub use vitistack_protocol::identity::AgentName;
 use vitistack_protocol::ids::{Digest, Fence, HubEpoch, Sequence, Uid};
 use vitistack_protocol::message::control::{Health, Hello, IntentAck};
-use vitistack_protocol::message::intent::{Intent, SecretKey, SecretRow};
+use vitistack_protocol::message::intent::{HeldSecret, Intent, SecretRow};
 use vitistack_protocol::message::numbered::IntentOutcome;
 use vitistack_protocol::message::report::Report;
 
@@ -106,7 +106,8 @@ impl Handle {
         self.state().unsettled(agent)
     }
 
-    /// Hands over a secret value that intents for `agent` name. Sent before such an intent, once known.
+    /// Hands over a secret row that intents for `agent` name, in place of the one of that name. Sent before such an
+    /// intent; a row that changes is sent by itself.
     pub fn secret(&self, agent: &AgentName, row: SecretRow) {
         self.state().secret(agent, row);
     }
@@ -164,8 +165,8 @@ impl Handle {
         self.state().ack_due(agent, session)
     }
 
-    fn secret_acked(&self, agent: &AgentName, session: u64, key: SecretKey) {
-        self.state().secret_acked(agent, session, key);
+    fn secret_acked(&self, agent: &AgentName, session: u64, held: HeldSecret) {
+        self.state().secret_acked(agent, session, held);
     }
 
     fn intent_acked(&self, agent: &AgentName, session: u64, sent: &Intent, ack: IntentAck) {

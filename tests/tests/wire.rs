@@ -62,7 +62,7 @@ async fn an_agent_joins_takes_what_is_desired_and_its_reports_are_acked() {
     let row = secret(7, "calvin");
     hub.handle.secret(&name(), row.clone());
     let mut wanted = intent(1, hub.handle.epoch(), 1);
-    wanted.secrets = vec![row.key];
+    wanted.secrets = vec![row.name];
     hub.handle.desire(&name(), wanted.clone(), None);
     let site = Site::start(&hub, hub::token_in(Duration::from_secs(600))).await;
     connected(&hub).await;
@@ -148,6 +148,44 @@ async fn a_restarted_hub_sends_only_what_differs_and_learns_the_reports_again() 
     })
     .await;
     assert_eq!(again.report.sequence, Sequence(2));
+    site.stop().await;
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotated_password_travels_without_its_intent_and_not_again_after_a_reconnect() {
+    let mut hub = Hub::start().await;
+    let (old, new) = (secret(7, "calvin"), secret(7, "hobbes"));
+    let mut wanted = intent(1, hub.handle.epoch(), 1);
+    wanted.secrets = vec![old.name];
+    hub.handle.secret(&name(), old);
+    hub.handle.desire(&name(), wanted.clone(), None);
+    let site = Site::start(&hub, hub::token_in(Duration::from_secs(600))).await;
+    until(SOON, "the intent is held", async || {
+        (hub.handle.held(wanted.object.uid) == Some(wanted.fence)).then_some(())
+    })
+    .await;
+    hub.handle.secret(&name(), new.clone());
+    until(SOON, "the new password arrived", async || {
+        (site.store.order() == ["secret", "intent", "secret"]).then_some(())
+    })
+    .await;
+
+    hub.restart().await;
+    wanted.fence.epoch = hub.handle.epoch();
+    hub.handle.secret(&name(), new);
+    hub.handle.desire(&name(), wanted, None);
+    let later = intent(2, hub.handle.epoch(), 1);
+    hub.handle.desire(&name(), later.clone(), None);
+    until(SOON, "what came later is held", async || {
+        (hub.handle.held(later.object.uid) == Some(later.fence)).then_some(())
+    })
+    .await;
+    assert_eq!(
+        site.store.order(),
+        ["secret", "intent", "secret", "intent"],
+        "each was sent once"
+    );
     site.stop().await;
     hub.stop().await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vitistack_protocol::ids::OperationId;
+use vitistack_protocol::ids::{OperationId, Uid};
 use vitistack_protocol::message::intent::{Intent, SecretKey};
 use vitistack_protocol::message::report::Cause;
 
@@ -69,6 +69,10 @@ pub trait Step: std::fmt::Debug + Send + Sync {
 pub trait Secrets: Send + Sync {
     /// The value of `key`, if it has arrived. The bytes are wiped when the guard is dropped.
     fn secret(&self, key: &SecretKey) -> Option<zeroize::Zeroizing<Vec<u8>>>;
+
+    /// The credentials in the Secret `uid` as they arrived last, and the key that tells them from earlier ones. For a
+    /// tombstone without them, what its object used until then.
+    fn credentials(&self, uid: Option<Uid>) -> Option<(SecretKey, zeroize::Zeroizing<Vec<u8>>)>;
 }
 
 /// A provider. `plan` and `report` are pure: same arguments, same answer; time and randomness come in by `Observed`.

@@ -12,14 +12,19 @@ use vitistack_protocol::ids::{
 };
 use vitistack_protocol::message::Extensions;
 use vitistack_protocol::message::body;
-use vitistack_protocol::message::intent::{BmcTrust, HostIntent, HostTarget, Intent, SecretKey};
+use vitistack_protocol::message::intent::{
+    BmcTrust, Credentials, HostIntent, HostTarget, Intent, SecretName, SecretRow,
+};
 use vitistack_protocol::message::numbered::{BootMode, Inspection, Reason};
 use vitistack_protocol::message::report::Cause;
 
 use super::*;
+use crate::site::Site;
 use crate::store::{self, Settings};
+use crate::uplink::ports::Intake as _;
 
 const OBJECT: Uid = Uid([1; 16]);
+const SECRET: Uid = Uid([2; 16]);
 const CREATE: u16 = 1;
 const START: u16 = 2;
 const SPOKEN: u16 = 3;
@@ -219,10 +224,7 @@ fn intent(revision: u64, operation: u8, absent: bool) -> Intent {
         target: HostTarget {
             host: object.clone(),
             bmc_address: String::new(),
-            credentials: SecretKey {
-                uid: OBJECT,
-                digest: vitistack_protocol::ids::Digest::default(),
-            },
+            credentials: Some(SECRET),
             trust: BmcTrust::default(),
             boot_mac: [2; 6],
             boot_mode: BootMode::ALL[0],
@@ -245,7 +247,7 @@ fn intent(revision: u64, operation: u8, absent: bool) -> Intent {
         kind: BodyKind::Host,
         body: body::encode(&host),
         absent,
-        secrets: Vec::new(),
+        secrets: vec![SecretName::of_credentials(SECRET)],
         extensions: Extensions::default(),
     }
 }
@@ -537,6 +539,44 @@ async fn refused_credentials_are_not_tried_again_because_of_events() {
         2,
         "a new secret is worth a try"
     );
+    agent.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_is_woken_by_the_credentials_that_it_uses_and_by_no_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = Arc::new(World::default());
+    let fault = Fault::Fail(CREATE, Class::Unauthenticated);
+    let agent = Agent::start(dir.path(), &world, fault);
+    let site = Site {
+        store: agent.store.clone(),
+        executor: agent.handle.clone(),
+    };
+    let password = |secret: Uid, password: &str| {
+        let credentials = Credentials {
+            username: "admin".to_owned(),
+            password: password.to_owned(),
+        };
+        SecretRow::of_credentials(secret, &credentials)
+    };
+    site.secret(password(SECRET, "wrong")).await.unwrap();
+    agent.want(intent(1, 7, false)).await;
+    agent.reported("failed attempt 1").await;
+    for (row, tries) in [
+        (password(Uid([9; 16]), "another one's"), 1),
+        (SecretRow::new(SECRET, b"user data".to_vec()), 1),
+        (password(SECRET, "right"), 2),
+    ] {
+        site.secret(row).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(count(&world.creates_called), tries);
+    }
+    assert_eq!(
+        agent.journal().await.attempt,
+        1,
+        "a corrected password is no new attempt"
+    );
+    drop(site);
     agent.stop().await;
 }
 

@@ -446,7 +446,7 @@ impl<D: Driver> Worker<D> {
     }
 }
 
-/// The operation that an intent asks for. A new label, a new password or the proof that comes back do not change it.
+/// The operation that an intent asks for. A new label, a new address or the proof that comes back do not change it.
 fn operation_of(intent: &Intent) -> Option<OperationId> {
     match intent.kind {
         BodyKind::Machine => intent

@@ -3,11 +3,11 @@
 //! Pure. The commit task works on one index and publishes every [`Change`] to a second one after it is durable, so that
 //! nobody ever reads what a power cut could still take back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use vitistack_protocol::ids::{Digest, Fence, Sequence, Uid};
 use vitistack_protocol::message::control::Held;
-use vitistack_protocol::message::intent::SecretKey;
+use vitistack_protocol::message::intent::SecretName;
 use vitistack_protocol::message::numbered::BodyKind;
 
 use super::rows::Position;
@@ -23,8 +23,8 @@ pub(crate) struct Index {
     pub(crate) objects: BTreeMap<Uid, Entry>,
     /// Counters.
     pub(crate) position: Position,
-    /// Secrets at rest.
-    pub(crate) secrets: BTreeSet<SecretKey>,
+    /// Secrets at rest, and what they hold.
+    pub(crate) secrets: BTreeMap<SecretName, Digest>,
     waiting: BTreeMap<Sequence, Uid>,
     costs: BTreeMap<Vec<u8>, Cost>,
     files: BTreeMap<Digest, u32>,
@@ -44,8 +44,8 @@ pub(crate) struct Entry {
     pub(crate) absent: bool,
     /// See `IntentRow::retired`.
     pub(crate) retired: Option<Sequence>,
-    /// Secrets that the intent names.
-    pub(crate) secrets: Vec<SecretKey>,
+    /// Secrets that the intent names, and what a tombstone carries over (`IntentRow::carried`) behind them.
+    pub(crate) secrets: Vec<SecretName>,
     /// The newest report.
     pub(crate) report: Option<Reported>,
 }
@@ -79,8 +79,8 @@ pub(crate) enum Change {
     Object(Uid, Option<Entry>),
     /// The counters are so now.
     Position(Position),
-    /// The secret is here, or not any more.
-    Secret(SecretKey, bool),
+    /// The secret holds this now; `None`: it is gone.
+    Secret(SecretName, Option<Digest>),
     /// The row costs this now; `None`: it is gone.
     Row(Vec<u8>, Option<Cost>),
 }
@@ -110,12 +110,11 @@ impl Index {
                 self.waiting = self.waiting.split_off(&Sequence(position.acked.0 + 1));
                 None
             }
-            Change::Secret(key, here) => {
-                if *here {
-                    self.secrets.insert(*key);
-                } else {
-                    self.secrets.remove(key);
-                }
+            Change::Secret(name, digest) => {
+                match digest {
+                    Some(digest) => self.secrets.insert(*name, *digest),
+                    None => self.secrets.remove(name),
+                };
                 None
             }
             Change::Row(key, cost) => {
@@ -203,26 +202,34 @@ impl Index {
     }
 
     /// Secrets of `candidates` that no object names any longer, `except` left out of account.
-    pub(crate) fn unnamed(&self, candidates: &[SecretKey], except: Uid) -> Vec<SecretKey> {
+    pub(crate) fn unnamed(&self, candidates: &[SecretName], except: Uid) -> Vec<SecretName> {
         candidates
             .iter()
-            .filter(|key| {
+            .filter(|name| {
                 !self
                     .objects
                     .iter()
-                    .any(|(uid, entry)| *uid != except && entry.secrets.contains(key))
+                    .any(|(uid, entry)| *uid != except && entry.secrets.contains(name))
             })
             .copied()
             .collect()
     }
 
-    /// Objects whose intents name a value of the Secret.
-    pub(crate) fn naming(&self, key: &SecretKey) -> Vec<Uid> {
+    /// Objects that use the secret.
+    pub(crate) fn naming(&self, name: &SecretName) -> Vec<Uid> {
         self.objects
             .iter()
-            .filter(|(_, entry)| entry.secrets.contains(key))
+            .filter(|(_, entry)| entry.secrets.contains(name))
             .map(|(uid, _)| *uid)
             .collect()
+    }
+
+    /// The Secret whose credentials the object uses: of those that it names, the first that has arrived.
+    pub(crate) fn credentials_of(&self, entry: &Entry) -> Option<Uid> {
+        let mut named = entry.secrets.iter().filter(|name| name.content.is_none());
+        let first = named.clone().next();
+        let here = named.find(|name| self.secrets.contains_key(name));
+        here.or(first).map(|name| name.uid)
     }
 
     /// Retired objects above [`RETIRED_KEPT`], oldest first.

@@ -3,14 +3,14 @@
 use vitistack_protocol::ids::{Digest, Fence, HubEpoch, Revision, Sequence, Uid};
 use vitistack_protocol::message::Extensions;
 use vitistack_protocol::message::intent::{
-    HostIntent, Intent, MachineIntent, SecretKey, SecretRow,
+    HeldSecret, HostIntent, Intent, MachineIntent, SecretName, SecretRow,
 };
 use vitistack_protocol::message::numbered::{BodyKind, IntentOutcome};
 
 use super::commit::Draft;
 use super::error::{Class, Error};
 use super::fence::{self, Known, Verdict};
-use super::index::{Change, Entry};
+use super::index::{Change, Entry, Index};
 use super::open::entry_of;
 use super::rows::{self, IntentRow, SecretSealed, Table};
 use super::{Store, reports};
@@ -25,7 +25,14 @@ impl Store {
             store: self.shared.identity.store,
             epoch: index.position.epoch,
             held: index.held(),
-            secrets: index.secrets.iter().copied().collect(),
+            secrets: index
+                .secrets
+                .iter()
+                .map(|(name, digest)| HeldSecret {
+                    name: *name,
+                    digest: *digest,
+                })
+                .collect(),
             outbox: index.outbox(),
         }
     }
@@ -76,23 +83,24 @@ impl Store {
         }
     }
 
-    /// Seals and stores a secret. Returns the objects whose intents name it.
+    /// Seals and stores a secret, in place of the one of that name. Returns the objects that use it.
     ///
     /// # Errors
     /// When it is not durable.
     pub async fn take_secret(&self, row: SecretRow) -> Result<Vec<Uid>, Error> {
-        let name = rows::secret_key(&row.key);
-        let sealed = self.shared.seal.seal(&name, &row.value)?;
-        let key = row.key;
+        let key = rows::secret_key(&row.name);
+        let sealed = self.shared.seal.seal(&key, &row.value)?;
+        let HeldSecret { name, digest } = row.held();
         drop(row);
         self.commit(move |draft| {
-            let waiting = draft.index.naming(&key);
-            if !draft.index.secrets.contains(&key) {
+            let waiting = draft.index.naming(&name);
+            // What replaces a row takes no more room to speak of: a full store takes a corrected password.
+            if !draft.index.secrets.contains_key(&name) {
                 draft.make_sure_of_room(sealed.len())?;
             }
             // Written even if it is held: the old row may be sealed with a key that was lost.
-            draft.put(name, &SecretSealed { sealed })?;
-            draft.change(Change::Secret(key, true));
+            draft.put(key, &SecretSealed { digest, sealed })?;
+            draft.change(Change::Secret(name, Some(digest)));
             Ok(waiting)
         })
         .await
@@ -174,6 +182,7 @@ fn store(
 ) -> Result<(), Error> {
     let epoch = intent.fence.epoch;
     let row = IntentRow {
+        carried: carried(draft.index, &intent, known.as_ref()),
         intent,
         content,
         retired: None,
@@ -185,7 +194,7 @@ fn store(
         let dropped: Vec<_> = known
             .secrets
             .into_iter()
-            .filter(|key| !entry.secrets.contains(key))
+            .filter(|name| !entry.secrets.contains(name))
             .collect();
         forget_secrets(draft, &dropped, uid);
         entry.report = known.report;
@@ -197,6 +206,23 @@ fn store(
     draft.change(Change::Object(uid, Some(entry)));
     raise(draft, epoch);
     Ok(())
+}
+
+/// What a tombstone takes over from the intent that it replaces: the credentials that the object used, unless its own
+/// are here. Its Secret may be gone for good, and the site is to be cleaned all the same.
+fn carried(index: &Index, tombstone: &Intent, known: Option<&Entry>) -> Option<Uid> {
+    let mut named = tombstone
+        .secrets
+        .iter()
+        .filter(|name| name.content.is_none());
+    if !tombstone.absent || named.any(|name| index.secrets.contains_key(name)) {
+        return None;
+    }
+    let used = index.credentials_of(known?)?;
+    let is_named = tombstone
+        .secrets
+        .contains(&SecretName::of_credentials(used));
+    (!is_named).then_some(used)
 }
 
 /// A tombstone that was carried out came again: its report, too, shall come again, under the fence of the newest one.
@@ -233,6 +259,7 @@ pub(crate) fn retire(draft: &mut Draft<'_>, uid: Uid, acked: Sequence) -> Result
     row.retired = Some(acked);
     row.intent.body = Vec::new();
     row.intent.secrets = Vec::new();
+    row.carried = None;
     row.intent.extensions = Extensions::default();
     let secrets = std::mem::take(&mut entry.secrets);
     entry.retired = Some(acked);
@@ -251,9 +278,9 @@ pub(crate) fn forget(draft: &mut Draft<'_>, uid: Uid) {
 }
 
 /// Removes those secrets that no other object names.
-fn forget_secrets(draft: &mut Draft<'_>, candidates: &[SecretKey], uid: Uid) {
-    for key in draft.index.unnamed(candidates, uid) {
-        draft.remove(rows::secret_key(&key));
-        draft.change(Change::Secret(key, false));
+fn forget_secrets(draft: &mut Draft<'_>, candidates: &[SecretName], uid: Uid) {
+    for name in draft.index.unnamed(candidates, uid) {
+        draft.remove(rows::secret_key(&name));
+        draft.change(Change::Secret(name, None));
     }
 }

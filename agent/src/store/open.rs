@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use vitistack_drivers::journal::Journal;
 use vitistack_protocol::ids::Uid;
+use vitistack_protocol::message::intent::SecretName;
 
 use super::commit::{QUEUE, Service, cost};
 use super::engine::{Engine, damaged, file_of, resolve};
@@ -15,7 +16,7 @@ use super::error::{Class, Error};
 use super::files::{self, Files};
 use super::index::{Change, Entry, Index, Reported};
 use super::record::{self, Damage};
-use super::rows::{self, FORMAT, Identity, IntentRow, Position, ReportRow, Table};
+use super::rows::{self, FORMAT, Identity, IntentRow, Position, ReportRow, SecretSealed, Table};
 use super::seal::Seal;
 use super::{Shared, Store};
 
@@ -272,7 +273,8 @@ pub(crate) fn read_index(engine: &Engine, files: &Files) -> Result<Index, Error>
             }
             Some('s') => {
                 let name = rows::parse_secret_key(&key).ok_or_else(|| broken(Damage::Content))?;
-                index.apply(&Change::Secret(name, true));
+                let row = record::decode::<SecretSealed>(&record).map_err(broken)?;
+                index.apply(&Change::Secret(name, Some(row.digest)));
             }
             Some(_) | None => return Err(broken(Damage::Content)),
         }
@@ -286,13 +288,16 @@ pub(crate) fn read_index(engine: &Engine, files: &Files) -> Result<Index, Error>
 
 /// What the index keeps of an intent.
 pub(crate) fn entry_of(row: &IntentRow) -> Entry {
+    let named = row.intent.secrets.iter().copied();
     Entry {
         kind: row.intent.kind,
         fence: row.intent.fence,
         content: row.content,
         absent: row.intent.absent,
         retired: row.retired,
-        secrets: row.intent.secrets.clone(),
+        secrets: named
+            .chain(row.carried.map(SecretName::of_credentials))
+            .collect(),
         report: None,
     }
 }

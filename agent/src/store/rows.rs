@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use vitistack_protocol::ids::{Digest, HubEpoch, Sequence, Uid};
-use vitistack_protocol::message::intent::{Intent, SecretKey};
+use vitistack_protocol::message::intent::{Intent, SecretName};
 use vitistack_protocol::message::report::Report;
 
 /// Longest record that stands in the database itself. sled puts a page of sixteen rows into one item of its log, and
@@ -29,7 +29,7 @@ pub(crate) enum Table {
     Journal = b'j',
     /// [`ReportRow`] by UID.
     Report = b'r',
-    /// [`SecretSealed`] by key.
+    /// [`SecretSealed`] by name.
     Secret = b's',
 }
 
@@ -65,6 +65,9 @@ pub(crate) struct IntentRow {
     /// The tombstone was carried out and the hub knows it: only the fence is kept. Holds the sequence of the report
     /// that said so.
     pub(crate) retired: Option<Sequence>,
+    /// Only of a tombstone: the Secret with the credentials that the object used until it came, for as long as those
+    /// that the tombstone names are not here, or where it names none.
+    pub(crate) carried: Option<Uid>,
 }
 
 /// The newest report of an object.
@@ -79,6 +82,8 @@ pub(crate) struct ReportRow {
 /// A secret value as it rests.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SecretSealed {
+    /// SHA-256 over the value.
+    pub(crate) digest: Digest,
     /// `nonce | ciphertext | tag`.
     pub(crate) sealed: Vec<u8>,
 }
@@ -107,23 +112,28 @@ pub(crate) fn single_key(table: Table) -> Vec<u8> {
     vec![table as u8]
 }
 
-/// Key of a secret.
-pub(crate) fn secret_key(key: &SecretKey) -> Vec<u8> {
+/// Key of a secret. Credentials stand under the UID alone, so that those that come later replace them in one write.
+pub(crate) fn secret_key(name: &SecretName) -> Vec<u8> {
+    let content = name.content.as_ref();
     [
         [Table::Secret as u8].as_slice(),
-        key.uid.0.as_slice(),
-        key.digest.0.as_slice(),
+        name.uid.0.as_slice(),
+        content.map_or(&[][..], |content| content.0.as_slice()),
     ]
     .concat()
 }
 
-/// The secret that a key of [`Table::Secret`] names.
-pub(crate) fn parse_secret_key(key: &[u8]) -> Option<SecretKey> {
+/// The name of the secret that stands under a key of [`Table::Secret`].
+pub(crate) fn parse_secret_key(key: &[u8]) -> Option<SecretName> {
     let rest = key.strip_prefix(&[Table::Secret as u8])?;
-    let (uid, digest) = rest.split_first_chunk::<16>()?;
-    Some(SecretKey {
+    let (uid, content) = rest.split_first_chunk::<16>()?;
+    let content = match content {
+        [] => None,
+        content => Some(Digest(content.try_into().ok()?)),
+    };
+    Some(SecretName {
         uid: Uid(*uid),
-        digest: Digest(digest.try_into().ok()?),
+        content,
     })
 }
 

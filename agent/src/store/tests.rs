@@ -12,11 +12,13 @@ use vitistack_protocol::ids::{
 use vitistack_protocol::message::Extensions;
 use vitistack_protocol::message::body;
 use vitistack_protocol::message::intent::{
-    BmcTrust, HostIntent, HostTarget, Intent, SecretKey, SecretRow,
+    BmcTrust, HostIntent, HostTarget, Intent, SecretName, SecretRow,
 };
 use vitistack_protocol::message::numbered::{BodyKind, BootMode, Inspection, IntentOutcome};
 
 use super::*;
+
+mod secrets;
 
 /// A store with its commit task; dropping it without [`Running::stop`] is a crash as far as the process can have one.
 struct Running {
@@ -71,21 +73,18 @@ fn fence(epoch: u64, revision: u64) -> Fence {
 }
 
 /// An intent for host `number` whose body grows with `ballast`.
-fn intent(number: u8, fence: Fence, ballast: usize, secrets: Vec<SecretKey>) -> Intent {
+fn intent(number: u8, fence: Fence, ballast: usize, secrets: Vec<SecretName>) -> Intent {
     let object = ObjectRef {
         uid: uid(number),
         namespace: "edge".into(),
         name: format!("host-{number}"),
     };
-    let credentials = secrets.first().copied().unwrap_or_else(|| SecretKey {
-        uid: uid(0),
-        digest: Digest::default(),
-    });
+    let credentials = secrets.iter().find(|name| name.content.is_none());
     let body = HostIntent {
         target: HostTarget {
             host: object.clone(),
             bmc_address: "redfish+http://127.0.0.1:1/".into(),
-            credentials,
+            credentials: credentials.map(|name| name.uid),
             trust: BmcTrust {
                 ca_bundle: "x".repeat(ballast),
                 ..BmcTrust::default()
@@ -152,12 +151,12 @@ async fn take(store: &Store, intent: Intent) -> IntentOutcome {
 async fn what_was_answered_is_there_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let row = SecretRow::new(uid(77), b"hunter2".to_vec());
-    let key = row.key;
+    let (key, held) = (row.key(), row.held());
     let running = Running::start(dir.path());
     let store = running.store.clone();
     store.take_secret(row).await.unwrap();
     for (number, ballast) in [(1, 0), (2, 20_000)] {
-        let intent = intent(number, fence(4, 7), ballast, vec![key]);
+        let intent = intent(number, fence(4, 7), ballast, vec![held.name]);
         assert_eq!(take(&store, intent).await, IntentOutcome::Stored);
     }
     store
@@ -179,9 +178,12 @@ async fn what_was_answered_is_there_after_a_restart() {
     assert_eq!(store.position(), before);
     assert_eq!(before.epoch, HubEpoch(4));
     assert_eq!(before.outbox, (Sequence(1), Sequence(1)));
-    assert_eq!(before.secrets, [key]);
+    assert_eq!(before.secrets, [held]);
     let loaded = store.load(uid(2)).await.unwrap().unwrap();
-    assert_eq!(loaded.intent, intent(2, fence(4, 7), 20_000, vec![key]));
+    assert_eq!(
+        loaded.intent,
+        intent(2, fence(4, 7), 20_000, vec![held.name])
+    );
     assert_eq!(loaded.journal, journal(b"capability"));
     assert_eq!(*loaded.secrets.secret(&key).unwrap(), b"hunter2");
     let reports = store.waiting_reports(Sequence(0), 10).await.unwrap();
@@ -285,11 +287,11 @@ async fn the_outbox_holds_the_newest_report_of_each_object_in_order() {
 async fn a_carried_out_tombstone_leaves_its_fence_and_answers_a_forgetful_hub() {
     let dir = tempfile::tempdir().unwrap();
     let row = SecretRow::new(uid(77), b"hunter2".to_vec());
-    let key = row.key;
+    let name = row.name;
     let running = Running::start(dir.path());
     let store = &running.store;
     store.take_secret(row).await.unwrap();
-    take(store, intent(1, fence(1, 1), 9_000, vec![key])).await;
+    take(store, intent(1, fence(1, 1), 9_000, vec![name])).await;
     store.write_journal(uid(1), journal(b"")).await.unwrap();
     take(store, tombstone(1, fence(1, 2))).await;
     assert_eq!(store.position().secrets, [], "nobody names it any more");
@@ -310,7 +312,7 @@ async fn a_carried_out_tombstone_leaves_its_fence_and_answers_a_forgetful_hub() 
 
     let running = Running::start(dir.path());
     let store = &running.store;
-    let past = intent(1, fence(1, 1), 9_000, vec![key]);
+    let past = intent(1, fence(1, 1), 9_000, vec![name]);
     assert_eq!(take(store, past).await, IntentOutcome::OlderRevision);
     let again = tombstone(1, fence(2, 3));
     assert_eq!(take(store, again).await, IntentOutcome::AlreadyHeld);

@@ -8,7 +8,7 @@ use std::future::Future;
 use tokio::sync::watch;
 use vitistack_protocol::ids::{Fence, HubEpoch, Sequence, Uid};
 use vitistack_protocol::message::control::{Health, Held};
-use vitistack_protocol::message::intent::{Intent, SecretKey, SecretRow};
+use vitistack_protocol::message::intent::{HeldSecret, Intent, SecretRow};
 use vitistack_protocol::message::numbered::IntentOutcome;
 use vitistack_protocol::message::report::Report;
 
@@ -22,7 +22,7 @@ pub struct Position {
     /// Every object held, tombstones whose `gone` was not acked yet included.
     pub held: Vec<Held>,
     /// Every secret row held.
-    pub secrets: Vec<SecretKey>,
+    pub secrets: Vec<HeldSecret>,
     /// First and last report that waits; both 0 when none does.
     pub outbox: (Sequence, Sequence),
 }
@@ -58,7 +58,8 @@ pub trait Intake: Send + Sync + 'static {
     /// Decides by the fences and stores. A full store is an outcome, not an error. Wakes the executor itself.
     fn intent(&self, intent: Intent) -> impl Future<Output = Result<Taken, StoreError>> + Send;
 
-    /// Stores a secret row (the uplink has checked its digest) and wakes the workers that wait for it.
+    /// Stores a secret row (the uplink has checked its digest) in place of the one of its name, and wakes the workers
+    /// of the objects that use it.
     fn secret(&self, row: SecretRow) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 

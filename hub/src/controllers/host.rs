@@ -90,6 +90,14 @@ impl Sight {
             carried,
         }
     }
+
+    /// The Secret with the BMC's credentials; once it is gone, the one that was last sent.
+    fn bmc_secret(&self, hub: &Hub) -> Option<Uid> {
+        match &self.bmc {
+            Ok(row) => Some(row.name.uid),
+            Err(_) => self.uid.and_then(|host| hub.last_credentials(host)),
+        }
+    }
 }
 
 fn readable<T>(
@@ -154,7 +162,7 @@ async fn settle(hub: &Hub, host: &Arc<BareMetalHost>, sight: &Sight) -> Result<O
         .map_err(Clone::clone)
         .and_then(|agent| {
             let row = sight.bmc.as_ref().map_err(Clone::clone)?;
-            let intent = compile(host, row.key, false)?;
+            let intent = compile(host, Some(row.name.uid), false)?;
             let held = host
                 .status
                 .as_ref()
@@ -185,10 +193,9 @@ async fn settle(hub: &Hub, host: &Arc<BareMetalHost>, sight: &Sight) -> Result<O
     };
     say(hub, host, &facts).await?;
     if let Ok((agent, row, allotted)) = allotted {
-        hub.dispatch.secret(agent, row.clone());
-        hub.send(agent, allotted);
+        hub.send(agent, allotted, [row.clone()]);
         if let Some(tombstone) = tombstone {
-            hub.send(agent, tombstone);
+            hub.send(agent, tombstone, [row.clone()]);
         }
     }
     accept(hub, sight);
@@ -209,16 +216,10 @@ fn keep_tombstone(
         return (Some(quarantine), None);
     };
     let last = hub.last_sent(object.uid);
+    let bmc = sight.bmc_secret(hub);
     let intent = match last {
-        Some(last) if last.absent => Ok(last),
-        Some(last) => Ok(machine_compile::bury(&last, last.generation.0)),
-        None => {
-            let key = sight.bmc.as_ref().map_or_else(
-                |_| hub.last_credentials(sight.uid.unwrap_or(object.uid)),
-                |row| row.key,
-            );
-            machine_compile::tombstone(object, 0, Cleaning::Metadata, host, key)
-        }
+        Some(last) => Ok(machine_compile::bury(&last, last.generation.0, bmc)),
+        None => machine_compile::tombstone(object, 0, Cleaning::Metadata, host, bmc),
     };
     match intent {
         Ok(intent) => {
@@ -313,11 +314,8 @@ async fn leave(hub: &Hub, host: &Arc<BareMetalHost>, sight: &Sight) -> Result<Ou
     }
     let outgoing = match (consumer, &sight.agent) {
         (None, Ok(agent)) => {
-            let key = sight.bmc.as_ref().map_or_else(
-                |_| hub.last_credentials(sight.uid.unwrap_or(Uid([0; 16]))),
-                |row| row.key,
-            );
-            compile(host, key, true).ok().map(|intent| (agent, intent))
+            let bmc = sight.bmc_secret(hub);
+            compile(host, bmc, true).ok().map(|intent| (agent, intent))
         }
         _ => None,
     };
@@ -343,14 +341,12 @@ async fn leave(hub: &Hub, host: &Arc<BareMetalHost>, sight: &Sight) -> Result<Ou
         leaving: Some(what),
     };
     say(hub, host, &facts).await?;
+    let row = sight.bmc.as_ref().ok();
     if let Some((agent, allotted)) = outgoing {
-        if let Ok(row) = &sight.bmc {
-            hub.dispatch.secret(agent, row.clone());
-        }
-        hub.send(agent, allotted);
+        hub.send(agent, allotted, row.cloned());
     }
     if let (Ok(agent), Some(tombstone)) = (&sight.agent, tombstone) {
-        hub.send(agent, tombstone);
+        hub.send(agent, tombstone, row.cloned());
     }
     accept(hub, sight);
     Ok(Outcome::Done)

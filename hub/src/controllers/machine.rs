@@ -278,10 +278,7 @@ async fn settle(hub: &Hub, machine: &Machine, home: &Home) -> Result<Outcome, Er
     };
     say(hub, machine, &facts).await?;
     if let Some((agent, allotted, rows, _)) = outgoing {
-        for row in rows {
-            hub.dispatch.secret(agent, row);
-        }
-        hub.send(agent, allotted);
+        hub.send(agent, allotted, rows);
     }
     if let Some(known) = &known {
         accept(hub, &home.host, known);

@@ -13,7 +13,7 @@ use vitistack_api::host::HostPhase;
 use vitistack_api::machine::MachinePhase;
 use vitistack_protocol::ids::HubEpoch;
 use vitistack_protocol::message::Extensions;
-use vitistack_protocol::message::intent::{MachineIntent, Provisioned};
+use vitistack_protocol::message::intent::{MachineIntent, Provisioned, SecretName};
 use vitistack_protocol::message::numbered::{
     HostPhase as HostTold, MachinePhase as Told, PowerState, Reason as Why,
 };
@@ -21,6 +21,8 @@ use vitistack_protocol::message::report::{Cause, HostReport, MachineReport};
 
 use super::*;
 use crate::dispatch::fake;
+
+mod credentials;
 
 /// Longest wait for a condition. Far more than it takes; a loaded machine syncs its disk in seconds.
 const BOUND: Duration = Duration::from_secs(60);
@@ -357,7 +359,7 @@ async fn a_machine_runs_and_leaves_whatever_goes_before_it() {
     let (mut agent, machine, host) = running(&site).await;
     let secrets: Vec<_> = agent.intents[&machine].secrets.clone();
     assert!(
-        secrets.iter().all(|key| agent.secrets.contains(key)),
+        secrets.iter().all(|name| agent.secrets.contains_key(name)),
         "secrets go before intents"
     );
     site.until::<BareMetalHost>("server-1", "Provisioned", |host| {
@@ -392,9 +394,10 @@ async fn a_machine_runs_and_leaves_whatever_goes_before_it() {
     })
     .await;
     let tombstone: MachineIntent = agent.intents[&machine].read().expect("a body");
+    let named = tombstone.target.credentials.map(SecretName::of_credentials);
     assert!(
-        agent.secrets.contains(&tombstone.target.credentials),
-        "a key that the agent holds"
+        named.is_some_and(|name| agent.secrets.contains_key(&name)),
+        "a Secret that the agent holds"
     );
     agent.report(
         machine,

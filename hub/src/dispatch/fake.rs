@@ -11,7 +11,7 @@ use vitistack_protocol::ids::{Digest, Sequence, Uid};
 use vitistack_protocol::message::Extensions;
 use vitistack_protocol::message::body::{ReportBody, encode};
 use vitistack_protocol::message::control::{Held, Hello, IntentAck};
-use vitistack_protocol::message::intent::{Intent, SecretKey};
+use vitistack_protocol::message::intent::{HeldSecret, Intent, SecretName};
 use vitistack_protocol::message::numbered::IntentOutcome;
 use vitistack_protocol::message::report::Report;
 
@@ -25,8 +25,10 @@ pub(crate) struct Agent {
     sequence: u64,
     /// The newest intent of each object.
     pub(crate) intents: HashMap<Uid, Arc<Intent>>,
-    /// The keys of all secrets that arrived.
-    pub(crate) secrets: Vec<SecretKey>,
+    /// What arrived last under each name.
+    pub(crate) secrets: HashMap<SecretName, Digest>,
+    /// How many intents and secrets arrived.
+    pub(crate) taken: (usize, usize),
 }
 
 impl Agent {
@@ -38,7 +40,8 @@ impl Agent {
             session: 0,
             sequence: 0,
             intents: HashMap::new(),
-            secrets: Vec::new(),
+            secrets: HashMap::new(),
+            taken: (0, 0),
         };
         agent.reconnect();
         agent
@@ -52,6 +55,14 @@ impl Agent {
             intent: intent.digest(),
             report: Digest::default(),
         });
+        let secrets: Vec<_> = self
+            .secrets
+            .iter()
+            .map(|(name, digest)| HeldSecret {
+                name: *name,
+                digest: *digest,
+            })
+            .collect();
         let hello = Hello {
             min_version: 1,
             max_version: 1,
@@ -62,7 +73,7 @@ impl Agent {
             epoch: self.handle.epoch(),
             held: held.collect(),
             outbox: (Sequence(0), Sequence(0)),
-            extensions: Extensions::default(),
+            extensions: Hello::extensions_for(&secrets),
         };
         let info = SessionInfo {
             agent: self.name.clone(),
@@ -88,10 +99,13 @@ impl Agent {
         for work in self.handle.next(&self.name, self.session) {
             match work {
                 Work::Secret(row) => {
-                    self.handle.secret_acked(&self.name, self.session, row.key);
-                    self.secrets.push(row.key);
+                    self.taken.1 += 1;
+                    self.secrets.insert(row.name, row.digest);
+                    self.handle
+                        .secret_acked(&self.name, self.session, row.held());
                 }
                 Work::Intent(intent) => {
+                    self.taken.0 += 1;
                     let ack = IntentAck {
                         uid: intent.object.uid,
                         fence: intent.fence,

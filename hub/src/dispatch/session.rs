@@ -18,7 +18,7 @@ use vitistack_protocol::message::control::{
     Goodbye, Health, Hello, IntentAck, Renew, Renewed, ReportAck, ReportBatch, SecretAck,
     Unsupported, Welcome,
 };
-use vitistack_protocol::message::intent::{Intent, SecretKey, SecretRow};
+use vitistack_protocol::message::intent::{HeldSecret, Intent, SecretRow};
 use vitistack_protocol::message::numbered::IntentOutcome;
 use vitistack_protocol::transport::{
     Class, CloseCode, Connection, Error, Line, Priority, Receiver, Sender, within,
@@ -53,7 +53,7 @@ enum Reply {
 
 /// What a task of the session came to.
 enum Done {
-    Secret(SecretKey),
+    Secret(HeldSecret),
     Intent(Arc<Intent>, IntentAck),
     /// The agent ended a stream that it had opened.
     Quiet,
@@ -359,7 +359,7 @@ impl Session {
     fn finished(&self, done: Done) {
         let (handle, agent) = (&self.context.handle, &self.leaf.name);
         match done {
-            Done::Secret(key) => handle.secret_acked(agent, self.number, key),
+            Done::Secret(held) => handle.secret_acked(agent, self.number, held),
             Done::Intent(intent, ack) => {
                 if ack.outcome.holds() {
                     debug!(object = %intent.object.uid, fence = ?intent.fence, "the agent holds the intent");
@@ -465,7 +465,7 @@ async fn deliver_secret(connection: Connection, row: Arc<SecretRow>) -> Result<D
     send.send(row.as_ref()).await?;
     send.finish();
     let ack: SecretAck = receive.receive().await?;
-    Ok(Done::Secret(ack.key))
+    Ok(Done::Secret(ack.held))
 }
 
 async fn deliver_intent(connection: Connection, intent: Arc<Intent>) -> Result<Done, Error> {

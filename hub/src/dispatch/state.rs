@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use vitistack_protocol::identity::AgentName;
 use vitistack_protocol::ids::{Digest, Fence, HubEpoch, Sequence, Uid};
 use vitistack_protocol::message::control::{Health, Held, Hello, IntentAck};
-use vitistack_protocol::message::intent::{Intent, SecretKey, SecretRow};
+use vitistack_protocol::message::intent::{HeldSecret, Intent, SecretRow};
 use vitistack_protocol::message::report::Report;
 
 use super::Change;
@@ -141,7 +141,7 @@ impl State {
 
     pub(crate) fn secret(&mut self, agent: &AgentName, row: SecretRow) {
         let peer = self.peers.entry(agent.clone()).or_default();
-        peer.secrets.entry(row.key).or_insert_with(|| Arc::new(row));
+        peer.secrets.insert(row.name, Arc::new(row));
         self.wake(agent);
     }
 
@@ -302,16 +302,17 @@ impl State {
                 continue;
             }
             let mut ready = true;
-            for key in &desired.intent.secrets {
-                if live.secrets.contains(key) {
-                    continue;
-                }
+            for name in &desired.intent.secrets {
                 // A row that nobody has handed over yet does not hold the intent back: the agent waits for it by name.
-                let Some(row) = secrets.get(key) else {
+                let Some(row) = secrets.get(name) else {
                     continue;
                 };
+                if live.secrets.get(name) == Some(&row.digest) {
+                    continue;
+                }
                 ready = false;
-                if live.under_way() < IN_FLIGHT && live.secrets_under_way.insert(*key) {
+                // One row of a name at a time, or an older one could arrive last.
+                if live.under_way() < IN_FLIGHT && live.secrets_under_way.insert(*name) {
                     work.push(Work::Secret(Arc::clone(row)));
                 }
             }
@@ -324,10 +325,10 @@ impl State {
         work
     }
 
-    pub(crate) fn secret_acked(&mut self, agent: &AgentName, session: u64, key: SecretKey) {
+    pub(crate) fn secret_acked(&mut self, agent: &AgentName, session: u64, held: HeldSecret) {
         if let Some(live) = self.live_mut(agent, session) {
-            live.secrets_under_way.remove(&key);
-            live.secrets.insert(key);
+            live.secrets_under_way.remove(&held.name);
+            live.secrets.insert(held.name, held.digest);
             live.standing.wake.notify_one();
         }
     }
@@ -498,17 +499,17 @@ impl State {
         }
         // A row stays while any intent of this agent names it. A row that came ahead of its intent is named by none,
         // so only those go that the replaced intent named.
-        for key in &old.intent.secrets {
+        for name in &old.intent.secrets {
             let named = peer.objects.iter().any(|object| {
                 self.desired
                     .get(object)
-                    .is_some_and(|desired| desired.intent.secrets.contains(key))
+                    .is_some_and(|desired| desired.intent.secrets.contains(name))
             });
             if !named {
-                peer.secrets.remove(key);
+                peer.secrets.remove(name);
                 // The agent drops a row that no intent names any more, so it has to be sent again when it is named again.
                 if let Some(live) = &mut peer.live {
-                    live.secrets.remove(key);
+                    live.secrets.remove(name);
                 }
             }
         }

@@ -12,7 +12,7 @@ use vitistack_api::validate;
 use vitistack_protocol::ids::{Fence, Generation, HubEpoch, ObjectRef, OperationId, Revision, Uid};
 use vitistack_protocol::message::Extensions;
 use vitistack_protocol::message::body::encode;
-use vitistack_protocol::message::intent::{HostIntent, Intent, SecretKey};
+use vitistack_protocol::message::intent::{HostIntent, Intent};
 use vitistack_protocol::message::numbered::{BodyKind, Inspection};
 
 use super::target::{self, no_uid};
@@ -21,14 +21,15 @@ use super::{Refusal, annotated, annotation_of, generation_of, is_deleting, valid
 #[cfg(test)]
 mod tests;
 
-/// The intent of a host, still without its fence. A tombstone is the same with `absent`.
+/// The intent of a host, still without its fence. A tombstone is the same with `absent`, and the only one that may do
+/// without `bmc`, the UID of the Secret with the BMC's credentials.
 ///
 /// # Errors
 ///
 /// When the spec holds what is not allowed.
 pub(crate) fn compile(
     host: &BareMetalHost,
-    bmc: SecretKey,
+    bmc: Option<Uid>,
     absent: bool,
 ) -> Result<Intent, Refusal> {
     if !absent {
@@ -60,7 +61,7 @@ pub(crate) fn compile(
         kind: BodyKind::Host,
         body: encode(&wanted),
         absent,
-        secrets: vec![bmc],
+        secrets: target::credentials(bmc),
         extensions: Extensions::default(),
     })
 }

@@ -2,9 +2,9 @@
 
 use vitistack_api::conditions::Reason;
 use vitistack_api::host::{BareMetalHost, BootMode, RootDeviceHints};
-use vitistack_protocol::ids::{Digest, ObjectRef, OperationId};
+use vitistack_protocol::ids::{Digest, ObjectRef, OperationId, Uid};
 use vitistack_protocol::message::intent::{
-    BmcTrust, HostTarget, Provisioned, RootHints, SecretKey,
+    BmcTrust, HostTarget, Provisioned, RootHints, SecretName,
 };
 use vitistack_protocol::message::numbered;
 
@@ -20,12 +20,15 @@ pub(crate) fn reference<K: kube::Resource>(object: &K) -> Option<ObjectRef> {
     })
 }
 
-/// The target of both bodies.
+/// The target of both bodies. `credentials` is the UID of the Secret with those of the BMC.
 ///
 /// # Errors
 ///
 /// When the boot MAC is none, which the schema refuses.
-pub(crate) fn target(host: &BareMetalHost, credentials: SecretKey) -> Result<HostTarget, Refusal> {
+pub(crate) fn target(
+    host: &BareMetalHost,
+    credentials: Option<Uid>,
+) -> Result<HostTarget, Refusal> {
     let spec = &host.spec;
     let boot_mac = spec.boot_mac_bytes().ok_or_else(|| {
         Refusal::stalled(
@@ -48,6 +51,11 @@ pub(crate) fn target(host: &BareMetalHost, credentials: SecretKey) -> Result<Hos
         },
         maintenance: spec.maintenance.unwrap_or(false),
     })
+}
+
+/// What an intent lists for the credentials that its target names.
+pub(crate) fn credentials(uid: Option<Uid>) -> Vec<SecretName> {
+    uid.map(SecretName::of_credentials).into_iter().collect()
 }
 
 pub(crate) fn no_uid() -> Refusal {

@@ -8,8 +8,8 @@ use crate::message::control::{
     SecretAck, Unsupported, Welcome,
 };
 use crate::message::intent::{
-    BmcTrust, HostIntent, HostTarget, Image, Intent, MachineIntent, Provisioned, RootHints,
-    SecretKey, SecretRow,
+    BmcTrust, HeldSecret, HostIntent, HostTarget, Image, Intent, MachineIntent, Provisioned,
+    RootHints, SecretKey, SecretName, SecretRow,
 };
 use crate::message::numbered::{
     BodyKind, BootMode, Cleaning, HostPhase, ImageFormat, Inspection, IntentOutcome, MachinePhase,
@@ -42,6 +42,20 @@ fn secret_key() -> SecretKey {
     }
 }
 
+fn held_credentials() -> HeldSecret {
+    HeldSecret {
+        name: SecretName::of_credentials(Uid([0x5e; 16])),
+        digest: Digest([0xd2; 32]),
+    }
+}
+
+fn held_value() -> HeldSecret {
+    HeldSecret {
+        name: secret_key().into(),
+        digest: secret_key().digest,
+    }
+}
+
 fn extensions() -> Extensions {
     Extensions(vec![(40_000, vec![1, 2, 3])])
 }
@@ -59,7 +73,7 @@ fn target() -> HostTarget {
     HostTarget {
         host: object(9, "rack-7"),
         bmc_address: "redfish+https://192.0.2.7/redfish/v1/Systems/1".to_owned(),
-        credentials: secret_key(),
+        credentials: Some(held_credentials().name.uid),
         trust: BmcTrust {
             ca_bundle: String::new(),
             pin: Some(Digest([4; 32])),
@@ -119,7 +133,7 @@ pub(crate) fn intent() -> Intent {
         kind: BodyKind::Machine,
         body: body::encode(&machine_intent()),
         absent: false,
-        secrets: vec![secret_key()],
+        secrets: vec![held_credentials().name, held_value().name],
         extensions: extensions(),
     }
 }
@@ -213,7 +227,7 @@ pub(crate) fn hello() -> Hello {
             report: Digest([6; 32]),
         }],
         outbox: (Sequence(999), Sequence(1000)),
-        extensions: Hello::extensions_for(&[secret_key()]),
+        extensions: Hello::extensions_for(&[held_credentials(), held_value()]),
     }
 }
 
@@ -285,13 +299,16 @@ pub(crate) fn intent_ack() -> IntentAck {
 
 pub(crate) fn secret_row() -> SecretRow {
     SecretRow {
-        key: secret_key(),
+        name: held_value().name,
+        digest: held_value().digest,
         value: b"a value".to_vec(),
     }
 }
 
 pub(crate) fn secret_ack() -> SecretAck {
-    SecretAck { key: secret_key() }
+    SecretAck {
+        held: held_credentials(),
+    }
 }
 
 pub(crate) fn report_batch() -> ReportBatch {

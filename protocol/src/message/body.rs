@@ -7,7 +7,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use super::intent::{Credentials, HostIntent, Intent, MachineIntent, SecretKey, SecretRow};
+use super::intent::{
+    Credentials, HeldSecret, HostIntent, Intent, MachineIntent, SecretKey, SecretName, SecretRow,
+};
 use super::numbered::BodyKind;
 use super::report::{HostReport, MachineReport, Report};
 use crate::ids::{Digest, Uid};
@@ -137,13 +139,32 @@ impl Report {
     }
 }
 
+impl SecretName {
+    /// The credentials in the Secret `uid`.
+    #[must_use]
+    pub fn of_credentials(uid: Uid) -> Self {
+        Self { uid, content: None }
+    }
+}
+
+impl From<SecretKey> for SecretName {
+    /// A value at one content.
+    fn from(SecretKey { uid, digest }: SecretKey) -> Self {
+        Self {
+            uid,
+            content: Some(digest),
+        }
+    }
+}
+
 impl SecretRow {
-    /// A row of the Secret `uid` that holds `value`, under the key that intents shall name.
+    /// A row of the Secret `uid` that holds `value`, named with its content.
     #[must_use]
     pub fn new(uid: Uid, value: Vec<u8>) -> Self {
         let digest = Digest::of(&value);
         Self {
-            key: SecretKey { uid, digest },
+            name: SecretKey { uid, digest }.into(),
+            digest,
             value,
         }
     }
@@ -151,7 +172,30 @@ impl SecretRow {
     /// A row of the Secret `uid` that holds credentials.
     #[must_use]
     pub fn of_credentials(uid: Uid, credentials: &Credentials) -> Self {
-        Self::new(uid, encode(credentials))
+        let value = encode(credentials);
+        Self {
+            name: SecretName::of_credentials(uid),
+            digest: Digest::of(&value),
+            value,
+        }
+    }
+
+    /// The Secret and the content.
+    #[must_use]
+    pub fn key(&self) -> SecretKey {
+        SecretKey {
+            uid: self.name.uid,
+            digest: self.digest,
+        }
+    }
+
+    /// The row without its value.
+    #[must_use]
+    pub fn held(&self) -> HeldSecret {
+        HeldSecret {
+            name: self.name,
+            digest: self.digest,
+        }
     }
 
     /// The value as credentials.
@@ -162,10 +206,11 @@ impl SecretRow {
         postcard::from_bytes(&self.value).map_err(|source| Error::Credentials { source })
     }
 
-    /// Whether the value has the digest that its key names.
+    /// Whether the value has the digest that it comes with and, where there is one, that its name says.
     #[must_use]
     pub fn is_intact(&self) -> bool {
-        Digest::of(&self.value) == self.key.digest
+        let is_named = |content| content == self.digest;
+        Digest::of(&self.value) == self.digest && self.name.content.is_none_or(is_named)
     }
 
     /// The value, in memory that is wiped.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::intent::SecretKey;
+use super::intent::HeldSecret;
 use super::numbered::IntentOutcome;
 use super::report::Report;
 use super::{Extensions, body};
@@ -88,8 +88,8 @@ pub struct IntentAck {
 /// The agent has the secret on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecretAck {
-    /// The secret.
-    pub key: SecretKey,
+    /// The row.
+    pub held: HeldSecret,
 }
 
 /// Reports, in the order of their sequence numbers.
@@ -185,7 +185,7 @@ const WELCOME_RENEW_ONLY: u16 = 1;
 impl Hello {
     /// The secret rows that the agent says it holds; none if it did not say.
     #[must_use]
-    pub fn secrets(&self) -> Vec<SecretKey> {
+    pub fn secrets(&self) -> Vec<HeldSecret> {
         self.extensions
             .find(HELLO_SECRETS)
             .and_then(|bytes| postcard::from_bytes(bytes).ok())
@@ -194,7 +194,7 @@ impl Hello {
 
     /// The extensions of an agent that holds `secrets`.
     #[must_use]
-    pub fn extensions_for(secrets: &[SecretKey]) -> Extensions {
+    pub fn extensions_for(secrets: &[HeldSecret]) -> Extensions {
         Extensions(vec![(HELLO_SECRETS, body::encode(&secrets))])
     }
 }

@@ -1,7 +1,9 @@
 //! What the hub wants of one object at one site: the body of an intent.
 //!
-//! Secret values are not here. An intent names them by [`SecretKey`], and they travel as [`SecretRow`]s of their own,
-//! so that a rotated password is no new revision.
+//! Secret values are not here: they travel as [`SecretRow`]s of their own, outside the fence. The credentials of a BMC
+//! are named by the UID of their Secret alone, so that a rotated password is no new revision: the row that arrives last
+//! takes the place of the one before, also where a hub that was restored from a backup sends an older password again.
+//! What an installation is made from (user data) is desired state, and is named with its content.
 
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -26,17 +28,35 @@ pub struct Intent {
     pub body: Vec<u8>,
     /// `true` only in a tombstone: the object is to vanish from the site. Absence never means delete.
     pub absent: bool,
-    /// Secrets that the body names.
-    pub secrets: Vec<SecretKey>,
+    /// Secret rows that the body names.
+    pub secrets: Vec<SecretName>,
     /// Growth.
     pub extensions: Extensions,
 }
 
-/// Names one value of a Kubernetes Secret at one content.
+/// One value of a Kubernetes Secret at one content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SecretKey {
     /// UID of the Secret.
     pub uid: Uid,
+    /// SHA-256 over the row's encoded value.
+    pub digest: Digest,
+}
+
+/// What an intent calls a secret row, and the place that the row takes: a later row of the same name replaces it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SecretName {
+    /// UID of the Secret.
+    pub uid: Uid,
+    /// `None`: the [`Credentials`] in the Secret, whatever they are by now. Else a value at this content and no other.
+    pub content: Option<Digest>,
+}
+
+/// A row that an agent holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct HeldSecret {
+    /// What intents call it.
+    pub name: SecretName,
     /// SHA-256 over the row's encoded value.
     pub digest: Digest,
 }
@@ -46,7 +66,10 @@ pub struct SecretKey {
 pub struct SecretRow {
     /// What intents call it.
     #[zeroize(skip)]
-    pub key: SecretKey,
+    pub name: SecretName,
+    /// SHA-256 over the value.
+    #[zeroize(skip)]
+    pub digest: Digest,
     /// The bytes: postcard of [`Credentials`], or user data as it is.
     pub value: Vec<u8>,
 }
@@ -67,8 +90,9 @@ pub struct HostTarget {
     pub host: ObjectRef,
     /// `redfish+https://host[:port]/redfish/v1/Systems/<id>`, `redfish://…` (TLS too), or `redfish+http://…`.
     pub bmc_address: String,
-    /// Where the BMC's [`Credentials`] are.
-    pub credentials: SecretKey,
+    /// The Secret with the BMC's [`Credentials`]. `None` only in a tombstone whose Secret the hub does not know any
+    /// more: what the agent used for the object until then.
+    pub credentials: Option<Uid>,
     /// How the BMC's certificate is judged.
     pub trust: BmcTrust,
     /// MAC address of the NIC that boots from the network.

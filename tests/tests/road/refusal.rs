@@ -1,7 +1,8 @@
 //! Bad input ends in a refusal or in a condition that says what to do, and recovers by itself when the cause goes.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use vitistack_tests::world::{BOOT, Dhcp, Mode, SOON, World};
 use vitistack_tests::{manifest, site, wait};
 
@@ -23,11 +24,35 @@ fn wrong_bmc_password_then_the_right_one() {
     world
         .hub
         .wait_condition(HOST, ("Ready", "False", "BMCAuthenticationFailed"), SOON);
+    let before = settled_intent(&world);
     world
         .hub
         .apply(&manifest::bmc_secret("admin", site::BMC_PASSWORD))
         .expect("the Secret is accepted");
     world.hub.wait_phase(HOST, "Available", BOOT);
+    assert_eq!(
+        settled_intent(&world),
+        before,
+        "a corrected password is no new revision"
+    );
+}
+
+/// `status.intent` of the host, once nothing (the certificate that was seen first) changes it any more.
+fn settled_intent(world: &World) -> Value {
+    let mut seen = (Value::Null, Instant::now());
+    wait::until("the host's intent settles", SOON, || {
+        let (kind, namespace, name) = HOST;
+        let host = world.hub.object(kind, namespace, name)?;
+        let now = &host["status"]["intent"];
+        if *now != seen.0 {
+            seen = (now.clone(), Instant::now());
+        }
+        if now.is_object() && seen.1.elapsed() > Duration::from_secs(3) {
+            Ok(now.clone())
+        } else {
+            Err(now.to_string())
+        }
+    })
 }
 
 #[test]

@@ -17,7 +17,7 @@ use vitistack_protocol::identity::{JoinToken, Leaf, tls};
 use vitistack_protocol::ids::{Digest, HubEpoch, Sequence, Uid};
 use vitistack_protocol::message::Extensions;
 use vitistack_protocol::message::control::{Goodbye, Health, Held, Hello, Join, Joined};
-use vitistack_protocol::message::intent::{Intent, SecretKey, SecretRow};
+use vitistack_protocol::message::intent::{HeldSecret, Intent, SecretRow};
 use vitistack_protocol::message::numbered::IntentOutcome;
 use vitistack_protocol::message::report::Report;
 use vitistack_protocol::transport::{Connection, Ending, Line, Priority, dial};
@@ -39,7 +39,7 @@ struct Kept {
     order: Vec<&'static str>,
     taken: Vec<Intent>,
     held: HashMap<Uid, Intent>,
-    secrets: Vec<SecretKey>,
+    secrets: Vec<HeldSecret>,
     last: HashMap<Uid, Report>,
     outbox: Vec<Report>,
     acked: Sequence,
@@ -124,7 +124,8 @@ impl Intake for Store {
     async fn secret(&self, row: SecretRow) -> Result<(), StoreError> {
         let mut kept = self.kept();
         kept.order.push("secret");
-        kept.secrets.push(row.key);
+        kept.secrets.retain(|held| held.name != row.name);
+        kept.secrets.push(row.held());
         Ok(())
     }
 }

@@ -68,8 +68,8 @@ impl Lanes {
             let mut lanes = lock(&self.lanes);
             Arc::clone(lanes.entry(address.lane()).or_default())
         };
-        let secret = secrets
-            .secret(&target.credentials)
+        let (key, secret) = secrets
+            .credentials(target.credentials)
             .ok_or(Error::CredentialsMissing)?;
         let credentials = postcard::from_bytes(&secret).map_err(Error::CredentialsMalformed)?;
         let client = lane.client(&target.bmc_address, address, &target.trust, self.pace)?;
@@ -77,7 +77,7 @@ impl Lanes {
             lane,
             client,
             credentials,
-            key: target.credentials,
+            key,
             address: target.bmc_address.clone(),
         })
     }

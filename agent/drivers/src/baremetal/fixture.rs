@@ -10,7 +10,7 @@ use vitistack_protocol::ids::{
 };
 use vitistack_protocol::message::Extensions;
 use vitistack_protocol::message::intent::{
-    BmcTrust, HostIntent, HostTarget, Image, Intent, MachineIntent, RootHints, SecretKey,
+    BmcTrust, HostIntent, HostTarget, Image, Intent, MachineIntent, RootHints,
 };
 use vitistack_protocol::message::numbered::{
     BodyKind, BootMode, Cleaning, ImageFormat, Inspection, PowerState, Reason,
@@ -30,6 +30,7 @@ pub(crate) const MAC: [u8; 6] = [0x52, 0x54, 0, 0x99, 0, 1];
 pub(crate) const MACHINE: Uid = Uid([1; 16]);
 pub(crate) const HOST: Uid = Uid([2; 16]);
 pub(crate) const OTHER: Uid = Uid([3; 16]);
+pub(crate) const CREDENTIALS: Uid = Uid([9; 16]);
 pub(crate) const INSTALL: OperationId = OperationId([4; 16]);
 pub(crate) const INSPECT: OperationId = OperationId([5; 16]);
 pub(crate) const IMAGE: Digest = Digest([6; 32]);
@@ -48,10 +49,7 @@ fn target() -> HostTarget {
     HostTarget {
         host: object(HOST, "host-0"),
         bmc_address: "redfish+http://127.0.0.1:1/redfish/v1/Systems/1".to_owned(),
-        credentials: SecretKey {
-            uid: Uid([9; 16]),
-            digest: Digest([9; 32]),
-        },
+        credentials: Some(CREDENTIALS),
         trust: BmcTrust::default(),
         boot_mac: MAC,
         boot_mode: BootMode::Uefi,

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use vitistack_installer_wire as wire;
-use vitistack_protocol::ids::Digest;
+use vitistack_protocol::ids::{Digest, Uid};
 use vitistack_protocol::message::intent::{
     Credentials, HostIntent, Intent, MachineIntent, SecretKey,
 };
@@ -29,12 +29,21 @@ use crate::journal::{Journal, Stage};
 use crate::netboot::Handle;
 use crate::netboot::slot::{Mac, Purpose, Service};
 
-#[derive(Default)]
-struct Keys(HashMap<SecretKey, Vec<u8>>);
+struct Keys {
+    credentials: HashMap<Uid, Vec<u8>>,
+    values: HashMap<SecretKey, Vec<u8>>,
+}
 
 impl Secrets for Keys {
     fn secret(&self, key: &SecretKey) -> Option<Zeroizing<Vec<u8>>> {
-        self.0.get(key).cloned().map(Zeroizing::new)
+        self.values.get(key).cloned().map(Zeroizing::new)
+    }
+
+    fn credentials(&self, uid: Option<Uid>) -> Option<(SecretKey, Zeroizing<Vec<u8>>)> {
+        let uid = uid?;
+        let value = self.credentials.get(&uid)?.clone();
+        let digest = Digest::of(&value);
+        Some((SecretKey { uid, digest }, Zeroizing::new(value)))
     }
 }
 
@@ -71,12 +80,14 @@ impl Site {
             ..Pace::default()
         };
         let metal = BareMetal::new(netboot.clone(), images, pace, Timing::default());
-        let key = fixture::machine_intent().target.credentials;
         Self {
             bmc: Bmc::plain().await,
             netboot,
             metal,
-            keys: Keys(HashMap::from([(key, credentials(password))])),
+            keys: Keys {
+                credentials: HashMap::from([(fixture::CREDENTIALS, credentials(password))]),
+                values: HashMap::new(),
+            },
             directory,
         }
     }
@@ -236,7 +247,8 @@ async fn the_installer_gets_the_plan_that_the_intent_says() {
         uid: MACHINE,
         digest: Digest::of(b"user"),
     };
-    site.keys.0.insert(user_data, b"#!/bin/sh\n\xff".to_vec());
+    let script = b"#!/bin/sh\n\xff".to_vec();
+    site.keys.values.insert(user_data, script);
     let machine = MachineIntent {
         user_data: Some(user_data),
         ssh_keys: vec!["ssh-ed25519 AAAA \"me\"".to_owned()],
@@ -298,28 +310,46 @@ async fn refused_credentials_are_not_sent_again_but_other_ones_are_at_once() {
         ..fixture::host_intent()
     };
     host.target.bmc_address = site.address();
-    let intent = |host: &HostIntent| fixture::intent(BodyKind::Host, note(host), false);
+    let intent = fixture::intent(BodyKind::Host, note(&host), false);
     let mut journal = Journal::default();
     for _ in 0..3 {
-        let (next, body) = settle(&driver, &intent(&host), &mut journal, &site.keys).await;
+        let (next, body) = settle(&driver, &intent, &mut journal, &site.keys).await;
         assert_eq!(fixture::said(&next), "wait BmcAuthenticationFailed");
         let report: HostReport = postcard::from_bytes(&body).unwrap();
         assert!(!report.reachable);
     }
     assert_eq!(site.bmc.state.lock().unwrap().log.len(), 1, "one knock");
 
-    host.target.credentials.digest = Digest([1; 32]);
-    let (next, _) = settle(&driver, &intent(&host), &mut journal, &site.keys).await;
-    assert_eq!(fixture::said(&next), "wait CredentialsMissing");
+    let corrected = credentials("password");
     site.keys
-        .0
-        .insert(host.target.credentials, credentials("password"));
-    let (next, body) = settle(&driver, &intent(&host), &mut journal, &site.keys).await;
+        .credentials
+        .insert(fixture::CREDENTIALS, corrected);
+    let (next, body) = settle(&driver, &intent, &mut journal, &site.keys).await;
     assert_eq!(fixture::said(&next), "done");
     let report: HostReport = postcard::from_bytes(&body).unwrap();
     assert_eq!(report.phase, HostPhase::Available);
     let inventory = report.inventory.unwrap();
     assert_eq!((inventory.cpu_cores, inventory.nics.len()), (2, 1));
+}
+
+#[tokio::test]
+async fn a_host_whose_credentials_have_not_arrived_says_so_and_goes_on_when_they_have() {
+    let mut site = Site::start("password").await;
+    let arrived = std::mem::take(&mut site.keys.credentials);
+    let driver = site.metal.hosts();
+    let mut host = HostIntent {
+        inspection: Inspection::Never,
+        ..fixture::host_intent()
+    };
+    host.target.bmc_address = site.address();
+    let intent = fixture::intent(BodyKind::Host, note(&host), false);
+    let mut journal = Journal::default();
+    let (next, _) = settle(&driver, &intent, &mut journal, &site.keys).await;
+    assert_eq!(fixture::said(&next), "wait CredentialsMissing");
+    assert!(site.bmc.state.lock().unwrap().log.is_empty(), "no knock");
+    site.keys.credentials = arrived;
+    let (next, _) = settle(&driver, &intent, &mut journal, &site.keys).await;
+    assert_eq!(fixture::said(&next), "done");
 }
 
 #[tokio::test]

@@ -76,14 +76,14 @@ async fn take<I: Intake>(
         send.send(&ack).await.map_err(line)?;
     } else if frame.is::<SecretRow>() {
         let row: SecretRow = frame.decode().map_err(unreadable)?;
-        let key = row.key;
+        let held = row.held();
         if !row.is_intact() {
             return Err(Error::Protocol {
-                detail: "a secret does not have the digest that it is named by",
+                detail: "a secret does not have the digest that it comes with",
             });
         }
         intake.secret(row).await?;
-        send.send(&SecretAck { key }).await.map_err(line)?;
+        send.send(&SecretAck { held }).await.map_err(line)?;
     } else {
         send.send(&Unsupported {
             kind: frame.header.kind,

@@ -215,7 +215,7 @@ pub struct IntentStatus {
     pub revision: i64,
     /// Epoch of the hub that allotted the revision.
     pub epoch: Option<i64>,
-    /// `sha256:` and the digest of the intent without its fence.
+    /// `sha256:` and the digest of the intent without its fence. What the Secret of the BMC holds is no part of it.
     pub digest: String,
     /// The digest of what the agent holds instead, where a person accepted that after the hub had been restored from a
     /// backup. It stands until the object changes.

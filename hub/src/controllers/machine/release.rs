@@ -2,7 +2,7 @@
 //! back → the finalizer.
 //!
 //! It must end whatever else went before it: the host waits for it by its own finalizer, the agent is named in status,
-//! the credentials' key is remembered, and nothing else is needed.
+//! the agent still holds the BMC's credentials, and nothing else is needed.
 
 use std::sync::Arc;
 
@@ -14,9 +14,10 @@ use vitistack_api::host::BareMetalHost;
 use vitistack_api::machine::{DeletionPolicy, Machine};
 use vitistack_api::names::{ANNOTATION_FORCE_DELETE, ANNOTATION_PROTECT};
 use vitistack_protocol::identity::AgentName;
-use vitistack_protocol::message::intent::Intent;
+use vitistack_protocol::message::intent::{Intent, SecretRow};
 
 use super::{Known, agent_of, bmc_row, known, provider_of, say};
+use crate::cache::uid_of;
 use crate::controllers::events::Announcement;
 use crate::controllers::{Error, Hub, write};
 use crate::kinds::machine::compile;
@@ -107,7 +108,8 @@ async fn bury(
         return finish(hub, machine).await;
     }
     let agent = holder(hub, machine, host);
-    let tombstone = tombstone(hub, machine, host);
+    let row = bmc_row(hub, host).ok();
+    let tombstone = tombstone(hub, machine, host, row.as_ref());
     let held = machine
         .status
         .as_ref()
@@ -142,10 +144,7 @@ async fn bury(
     };
     say(hub, machine, &facts).await?;
     if let (Some(agent), Some(allotted)) = (&agent, outgoing) {
-        if let Ok(row) = bmc_row(hub, host) {
-            hub.dispatch.secret(agent, row);
-        }
-        hub.send(agent, allotted);
+        hub.send(agent, allotted, row);
     }
     if let Some(known) = &known {
         super::accept(hub, host, known);
@@ -186,16 +185,19 @@ fn holder(hub: &Hub, machine: &Machine, host: &BareMetalHost) -> Result<AgentNam
 }
 
 /// What was last sent, as a tombstone; or one made from the host alone.
-fn tombstone(hub: &Hub, machine: &Machine, host: &BareMetalHost) -> Result<Intent, Refusal> {
+fn tombstone(
+    hub: &Hub,
+    machine: &Machine,
+    host: &BareMetalHost,
+    bmc: Option<&SecretRow>,
+) -> Result<Intent, Refusal> {
     let object = target::reference(machine).ok_or_else(target::no_uid)?;
     let generation = generation_of(machine);
+    let bmc = bmc.map(|row| row.name.uid);
     if let Some(last) = hub.last_sent(object.uid) {
-        return Ok(compile::bury(&last, generation));
+        return Ok(compile::bury(&last, generation, bmc));
     }
-    let bmc = bmc_row(hub, host).map_or_else(
-        |_| hub.last_credentials(target::reference(host).map_or(object.uid, |host| host.uid)),
-        |row| row.key,
-    );
+    let bmc = bmc.or_else(|| hub.last_credentials(uid_of(host)?));
     compile::tombstone(object, generation, compile::cleaning(machine), host, bmc)
 }
 

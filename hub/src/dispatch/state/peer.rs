@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use vitistack_protocol::ids::{Fence, Sequence, Uid};
 use vitistack_protocol::message::control::{Held, Hello, IntentAck};
-use vitistack_protocol::message::intent::{Intent, SecretKey, SecretRow};
+use vitistack_protocol::message::intent::{Intent, SecretName, SecretRow};
 use vitistack_protocol::message::numbered::IntentOutcome;
 use vitistack_protocol::message::report::Report;
 
@@ -45,8 +45,8 @@ pub(super) struct Peer {
     pub(super) store: [u8; 16],
     /// What is desired here.
     pub(super) objects: BTreeSet<Uid>,
-    /// Rows that intents name or will name.
-    pub(super) secrets: HashMap<SecretKey, Arc<SecretRow>>,
+    /// Rows that intents name or will name, as they were handed over last.
+    pub(super) secrets: HashMap<SecretName, Arc<SecretRow>>,
     /// The newest report an object, claimed or not.
     pub(super) reports: HashMap<Uid, Report>,
     /// Reports behind which no ack may go.
@@ -124,8 +124,8 @@ pub(super) struct Live {
     /// What the agent holds, by its Hello and its acks.
     pub(super) held: HashMap<Uid, Held>,
     /// Rows that the agent holds, likewise.
-    pub(super) secrets: HashSet<SecretKey>,
-    pub(super) secrets_under_way: HashSet<SecretKey>,
+    pub(super) secrets: HashMap<SecretName, Digest>,
+    pub(super) secrets_under_way: HashSet<SecretName>,
     pub(super) intents_under_way: HashSet<Uid>,
     pub(super) refused: HashMap<Uid, Refused>,
     /// The last ack that was sent.
@@ -138,7 +138,11 @@ impl Live {
             info,
             standing,
             held: hello.held.iter().map(|held| (held.uid, *held)).collect(),
-            secrets: hello.secrets().into_iter().collect(),
+            secrets: hello
+                .secrets()
+                .into_iter()
+                .map(|held| (held.name, held.digest))
+                .collect(),
             secrets_under_way: HashSet::new(),
             intents_under_way: HashSet::new(),
             refused: HashMap::new(),

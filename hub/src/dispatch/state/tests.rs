@@ -3,6 +3,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use vitistack_protocol::ids::{Generation, ObjectRef, Revision};
 use vitistack_protocol::message::Extensions;
 use vitistack_protocol::message::control::Held;
+use vitistack_protocol::message::intent::Credentials;
 use vitistack_protocol::message::numbered::{BodyKind, IntentOutcome};
 
 use super::*;
@@ -171,16 +172,16 @@ fn a_reconnect_sends_only_what_differs() {
 fn secrets_go_before_the_intents_that_name_them() {
     let (mut state, a) = (State::new(HubEpoch(1)), agent("a"));
     let row = SecretRow::new(uid(9), b"pw".to_vec());
-    let key = row.key;
+    let held = row.held();
     let mut named = intent(1, fence(1, 1), 1);
-    named.secrets = vec![key];
+    named.secrets = vec![held.name];
     state.secret(&a, row);
     state.desire(&a, named);
     let (session, ..) = connect(&mut state, &a, &hello(0, Vec::new()));
     let work = state.next(&a, session);
-    assert!(matches!(work.as_slice(), [Work::Secret(row)] if row.key == key));
+    assert!(matches!(work.as_slice(), [Work::Secret(row)] if row.held() == held));
     assert!(state.next(&a, session).is_empty());
-    state.secret_acked(&a, session, key);
+    state.secret_acked(&a, session, held);
     assert_eq!(intents(&state.next(&a, session)).len(), 1);
 }
 
@@ -189,7 +190,7 @@ fn a_secret_that_nobody_has_yet_does_not_hold_the_intent_back_and_follows_it() {
     let (mut state, a) = (State::new(HubEpoch(1)), agent("a"));
     let row = SecretRow::new(uid(9), b"pw".to_vec());
     let mut named = intent(1, fence(1, 1), 1);
-    named.secrets = vec![row.key];
+    named.secrets = vec![row.name];
     state.desire(&a, named);
     let (session, ..) = connect(&mut state, &a, &hello(0, Vec::new()));
     assert_eq!(intents(&state.next(&a, session)).len(), 1);
@@ -206,7 +207,7 @@ fn a_secret_is_dropped_with_the_last_intent_that_names_it() {
     let row = SecretRow::new(uid(9), b"pw".to_vec());
     for last in [1, 2] {
         let mut named = intent(last, fence(1, 1), 1);
-        named.secrets = vec![row.key];
+        named.secrets = vec![row.name];
         state.secret(&a, row.clone());
         state.desire(&a, named);
     }
@@ -223,7 +224,7 @@ fn a_secret_that_was_dropped_is_sent_again_when_it_is_named_again() {
     let (session, ..) = connect(&mut state, &a, &hello(0, Vec::new()));
     for object in [1, 2] {
         let mut named = intent(object, fence(1, 1), 1);
-        named.secrets = vec![row.key];
+        named.secrets = vec![row.name];
         state.secret(&a, row.clone());
         state.desire(&a, named);
         let work = state.next(&a, session);
@@ -231,9 +232,85 @@ fn a_secret_that_was_dropped_is_sent_again_when_it_is_named_again() {
             matches!(work.as_slice(), [Work::Secret(_)]),
             "object {object}"
         );
-        state.secret_acked(&a, session, row.key);
+        state.secret_acked(&a, session, row.held());
         state.forget(uid(object));
     }
+}
+
+fn password(password: &str) -> SecretRow {
+    let credentials = Credentials {
+        username: "admin".to_owned(),
+        password: password.to_owned(),
+    };
+    SecretRow::of_credentials(uid(9), &credentials)
+}
+
+/// The digests of the secret rows in `work`, which holds nothing else.
+fn rows(work: &[Work]) -> Vec<Digest> {
+    let rows = work.iter().map(|work| match work {
+        Work::Secret(row) => row.digest,
+        Work::Intent(intent) => panic!("the intent of {} is sent", intent.object.name),
+    });
+    rows.collect()
+}
+
+/// Objects 1 and 2 use the credentials `row`, and the agent holds what it is to hold.
+fn two_that_use(row: &SecretRow) -> (State, AgentName, Vec<Held>) {
+    let (mut state, a) = (State::new(HubEpoch(1)), agent("a"));
+    let mut held = Vec::new();
+    for last in [1, 2] {
+        let mut named = intent(last, fence(1, 1), 1);
+        named.secrets = vec![row.name];
+        held.push(holding(&named));
+        state.secret(&a, row.clone());
+        state.desire(&a, named);
+    }
+    (state, a, held)
+}
+
+#[test]
+fn a_rotated_password_is_sent_once_and_no_intent_with_it() {
+    let (old, new) = (password("old"), password("new"));
+    let (mut state, a, held) = two_that_use(&old);
+    let mut hello = hello(1, held);
+    hello.extensions = Hello::extensions_for(&[old.held()]);
+    let (session, ..) = connect(&mut state, &a, &hello);
+    assert!(state.next(&a, session).is_empty());
+    state.secret(&a, new.clone());
+    assert_eq!(rows(&state.next(&a, session)), [new.digest]);
+    assert!(state.next(&a, session).is_empty());
+    state.secret_acked(&a, session, new.held());
+    state.secret(&a, new);
+    assert!(state.next(&a, session).is_empty());
+}
+
+#[test]
+fn a_password_that_was_rotated_while_the_line_was_down_is_sent_when_it_is_back() {
+    let (old, new) = (password("old"), password("new"));
+    let (mut state, a, held) = two_that_use(&new);
+    for (case, row, expected) in [("old", &old, vec![new.digest]), ("new", &new, Vec::new())] {
+        let mut hello = hello(1, held.clone());
+        hello.extensions = Hello::extensions_for(&[row.held()]);
+        let (session, ..) = connect(&mut state, &a, &hello);
+        assert_eq!(rows(&state.next(&a, session)), expected, "{case}");
+    }
+}
+
+#[test]
+fn a_password_that_changes_while_it_is_under_way_follows_the_older_one() {
+    let (old, new) = (password("old"), password("new"));
+    let (mut state, a, held) = two_that_use(&old);
+    let (session, ..) = connect(&mut state, &a, &hello(1, held));
+    assert_eq!(rows(&state.next(&a, session)), [old.digest]);
+    state.secret(&a, new.clone());
+    assert!(
+        state.next(&a, session).is_empty(),
+        "two at once could arrive in either order"
+    );
+    state.secret_acked(&a, session, old.held());
+    assert_eq!(rows(&state.next(&a, session)), [new.digest]);
+    state.secret_acked(&a, session, new.held());
+    assert!(state.next(&a, session).is_empty());
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn a_secret_of_another_namespace_needs_its_permission() {
 }
 
 #[test]
-fn credentials_are_a_row_whose_key_follows_the_content() {
+fn credentials_are_a_row_that_keeps_its_name_whatever_its_content() {
     let first = bmc(&secret_of(
         &[("username", "admin"), ("password", "one\n")],
         None,
@@ -55,11 +55,11 @@ fn credentials_are_a_row_whose_key_follows_the_content() {
         &[("username", "admin"), ("password", "two")],
         None,
     ));
-    let key =
-        |row: Result<SecretRow, Refusal>| row.map(|row| row.key).expect("both keys are there");
-    let first = key(first);
-    assert_eq!(first, key(same));
-    assert_ne!(first, key(other));
+    let held = |row: Result<SecretRow, Refusal>| row.map(|row| row.held()).expect("both are there");
+    let (first, other) = (held(first), held(other));
+    assert_eq!(first, held(same));
+    assert_eq!(first.name, other.name);
+    assert_ne!(first.digest, other.digest);
 }
 
 #[test]

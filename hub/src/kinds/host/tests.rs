@@ -12,12 +12,7 @@ use super::status::{Facts, as_status, status};
 use super::*;
 use crate::kinds::fixtures::{host, machine, proof, report as machine_report, uid};
 
-fn key() -> SecretKey {
-    SecretKey {
-        uid: Uid([3; 16]),
-        digest: Digest([4; 32]),
-    }
-}
+const SECRET: Option<Uid> = Some(Uid([3; 16]));
 
 fn report(phase: Told, why: Why, reachable: bool) -> HostReport {
     HostReport {
@@ -73,12 +68,12 @@ fn claimed() -> Value {
 #[test]
 fn the_intent_says_who_claims_the_host_and_goes_out_again_as_its_tombstone() {
     let host = new_host(claimed());
-    let intent = compile(&host, key(), false).expect("it compiles");
+    let intent = compile(&host, SECRET, false).expect("it compiles");
     let body: HostIntent = intent.read().expect("a host's body");
     assert_eq!(intent.kind, BodyKind::Host);
     assert_eq!(body.claimed_by, uid(1).parse().ok());
     assert_eq!(body.target.boot_mac, [0x52, 0x54, 0, 0, 0, 1]);
-    let tombstone = compile(&host, key(), true).expect("it compiles");
+    let tombstone = compile(&host, SECRET, true).expect("it compiles");
     assert!(tombstone.absent);
     assert_eq!(tombstone.body, intent.body);
 }
@@ -86,7 +81,7 @@ fn the_intent_says_who_claims_the_host_and_goes_out_again_as_its_tombstone() {
 #[test]
 fn a_new_inspection_is_asked_for_by_annotation_only() {
     let operation = |more: Value| {
-        let intent = compile(&new_host(more), key(), false).expect("it compiles");
+        let intent = compile(&new_host(more), SECRET, false).expect("it compiles");
         intent
             .read::<HostIntent>()
             .expect("a host's body")
@@ -258,7 +253,7 @@ fn the_first_certificate_is_pinned_and_a_later_one_is_not() {
         (trusted.status.as_str(), trusted.reason.as_str()),
         ("False", "BMCCertificateChanged")
     );
-    let intent = compile(&host, key(), false).expect("it compiles");
+    let intent = compile(&host, SECRET, false).expect("it compiles");
     let body: HostIntent = intent.read().expect("a host's body");
     assert_eq!(
         body.target.trust.pin,

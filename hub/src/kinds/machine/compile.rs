@@ -18,7 +18,7 @@ use vitistack_protocol::ids::{
 use vitistack_protocol::message::Extensions;
 use vitistack_protocol::message::body::encode;
 use vitistack_protocol::message::intent::{
-    Image, Intent, MachineIntent, Provisioned, SecretKey, SecretRow,
+    Image, Intent, MachineIntent, Provisioned, SecretName, SecretRow,
 };
 use vitistack_protocol::message::numbered::{self, BodyKind, Cleaning, ImageFormat};
 
@@ -65,7 +65,7 @@ pub(crate) fn present(sources: &Sources<'_>) -> Result<Compiled, Refusal> {
     let spec = &machine.spec;
     let operation = operation(machine, object.uid, adopt, provisioned.as_ref());
     let wanted = MachineIntent {
-        target: target::target(host, bmc.key)?,
+        target: target::target(host, Some(bmc.name.uid))?,
         operation,
         image: image(machine, provider)?,
         root_hints: target::root_hints(host.spec.root_device_hints.as_ref()),
@@ -77,7 +77,7 @@ pub(crate) fn present(sources: &Sources<'_>) -> Result<Compiled, Refusal> {
         cleaning: cleaning(machine),
         hostname: spec.name.clone().unwrap_or_else(|| object.name.clone()),
         ssh_keys: spec.ssh_keys.clone(),
-        user_data: user_data.as_ref().map(|row| row.key),
+        user_data: user_data.as_ref().map(SecretRow::key),
         provisioned,
         adopt,
         extensions: if was_begun(machine, operation) {
@@ -88,9 +88,9 @@ pub(crate) fn present(sources: &Sources<'_>) -> Result<Compiled, Refusal> {
     };
     let mut rows = vec![(*bmc).clone()];
     rows.extend(user_data);
-    let keys = rows.iter().map(|row| row.key).collect();
+    let names = rows.iter().map(|row| row.name).collect();
     Ok(Compiled {
-        intent: assemble(object, generation_of(*machine), &wanted, keys, false),
+        intent: assemble(object, generation_of(*machine), &wanted, names, false),
         rows,
     })
 }
@@ -104,7 +104,7 @@ fn was_begun(machine: &Machine, operation: OperationId) -> bool {
 }
 
 /// The tombstone of a Machine on `host`. `object` names it, since the Machine itself may be gone already; `bmc` is the
-/// key under which the agent holds the BMC's credentials.
+/// UID of the Secret with the BMC's credentials. Without it the agent goes on with those that it used for the Machine.
 ///
 /// # Errors
 ///
@@ -114,7 +114,7 @@ pub(crate) fn tombstone(
     generation: i64,
     cleaning: Cleaning,
     host: &BareMetalHost,
-    bmc: SecretKey,
+    bmc: Option<Uid>,
 ) -> Result<Intent, Refusal> {
     let provisioned = target::provisioned(host);
     let image = provisioned
@@ -147,20 +147,22 @@ pub(crate) fn tombstone(
         adopt: None,
         extensions: Extensions::default(),
     };
-    Ok(assemble(object, generation, &wanted, vec![bmc], true))
+    let secrets = target::credentials(bmc);
+    Ok(assemble(object, generation, &wanted, secrets, true))
 }
 
-/// The tombstone that carries the body which was last sent, for a hub that still knows it.
-pub(crate) fn bury(last: &Intent, generation: i64) -> Intent {
+/// The tombstone that carries the body which was last sent, for a hub that still knows it. `bmc` is the UID of the
+/// Secret with the BMC's credentials; without it the one that was last sent.
+pub(crate) fn bury(last: &Intent, generation: i64, bmc: Option<Uid>) -> Intent {
     let mut intent = last.clone();
     intent.absent = true;
     intent.generation = Generation(generation);
-    // Without the user data, which release does not need and whose Secret may be gone.
-    if let Ok(mut wanted) = intent.read::<MachineIntent>()
-        && wanted.user_data.take().is_some()
-    {
+    if let Ok(mut wanted) = intent.read::<MachineIntent>() {
+        // Without the user data, which release does not need and whose Secret may be gone.
+        wanted.user_data = None;
+        wanted.target.credentials = bmc.or(wanted.target.credentials);
         intent.body = encode(&wanted);
-        intent.secrets = vec![wanted.target.credentials];
+        intent.secrets = target::credentials(wanted.target.credentials);
     }
     intent
 }
@@ -200,7 +202,7 @@ fn assemble(
     object: ObjectRef,
     generation: i64,
     wanted: &MachineIntent,
-    secrets: Vec<SecretKey>,
+    secrets: Vec<SecretName>,
     absent: bool,
 ) -> Intent {
     Intent {

@@ -4,13 +4,13 @@ use vitistack_api::conditions::{find, is_true, types};
 use vitistack_api::machine::{IntentStatus, MachinePhase, MachineStatus, Placement};
 use vitistack_protocol::identity::AgentName;
 use vitistack_protocol::ids::{Digest, Generation, OperationId, Uid};
-use vitistack_protocol::message::intent::{Credentials, MachineIntent, SecretRow};
+use vitistack_protocol::message::intent::{Credentials, MachineIntent, SecretName, SecretRow};
 use vitistack_protocol::message::numbered::{
     ImageFormat, MachinePhase as Told, PowerState, Reason as Why,
 };
 use vitistack_protocol::message::report::MachineReport;
 
-use super::compile::{Sources, bury, present};
+use super::compile::{Compiled, Sources, bury, present};
 use super::status::{Facts, Heard, Leaving, status};
 use super::*;
 use crate::kinds::fixtures::{DIGEST, host, machine, proof, provider, report, uid};
@@ -75,9 +75,13 @@ fn the_claim_on_the_host_decides_and_a_machine_of_the_same_name_does_not_inherit
 }
 
 fn credentials() -> SecretRow {
+    credentials_with("secret")
+}
+
+fn credentials_with(password: &str) -> SecretRow {
     let credentials = Credentials {
         username: "admin".into(),
-        password: "secret".into(),
+        password: password.into(),
     };
     SecretRow::of_credentials(Uid([3; 16]), &credentials)
 }
@@ -234,16 +238,46 @@ fn a_tombstone_keeps_the_body_but_not_the_user_data() {
     };
     let sent = present(&sources).expect("it compiles").intent;
     assert_eq!(sent.secrets.len(), 2);
-    let tombstone = bury(&sent, 2);
+    let tombstone = bury(&sent, 2, None);
     assert!(tombstone.absent);
     assert_eq!(tombstone.generation, Generation(2));
-    assert_eq!(tombstone.secrets, [bmc.key]);
+    assert_eq!(tombstone.secrets, [bmc.name]);
     let (before, after): (MachineIntent, MachineIntent) = (
         sent.read().expect("a body"),
         tombstone.read().expect("a body"),
     );
     assert_eq!(after.target, before.target);
     assert_eq!(after.user_data, None);
+    assert_eq!(bury(&tombstone, 2, None), tombstone);
+    // A Secret that was made anew has another UID, and may hold what the old one lacked.
+    let renewed = bury(&tombstone, 2, Some(Uid([4; 16])));
+    assert_eq!(renewed.secrets, [SecretName::of_credentials(Uid([4; 16]))]);
+    let renewed: MachineIntent = renewed.read().expect("a body");
+    assert_eq!(renewed.target.credentials, Some(Uid([4; 16])));
+}
+
+#[test]
+fn a_rotated_password_leaves_the_intent_as_it_is_and_other_user_data_does_not() {
+    let free = host("a", 50, json!({}));
+    let provider = provider("edge", "rack", json!({}));
+    let digest = |password: &str, user_data: &str| {
+        let spec = json!({"spec": {
+            "userData": user_data, "os": {"imageID": "http://i.example/a.raw", "imageDigest": DIGEST}}});
+        let bmc = credentials_with(password);
+        let compiled = present(&Sources {
+            machine: &machine("node-1", 1, spec),
+            host: &free,
+            provider: &provider,
+            bmc: &bmc,
+            user_data: None,
+        });
+        let Compiled { intent, rows } = compiled.expect("it compiles");
+        assert!(rows.iter().any(|row| row.digest == bmc.digest));
+        intent.digest()
+    };
+    let first = digest("one", "#!/bin/sh");
+    assert_eq!(first, digest("two", "#!/bin/sh"));
+    assert_ne!(first, digest("one", "#!/bin/bash"));
 }
 
 struct Case<'a> {

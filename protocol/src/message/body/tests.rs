@@ -66,4 +66,30 @@ fn a_secret_row_knows_whether_its_value_was_changed() {
     assert_eq!(row.credentials().unwrap().username, "operator");
     row.value.push(0);
     assert!(!row.is_intact());
+    let mut row = SecretRow::new(Uid([7; 16]), b"#!/bin/sh".to_vec());
+    assert!(row.is_intact());
+    row.value = b"another script".to_vec();
+    row.digest = Digest::of(&row.value);
+    assert!(!row.is_intact(), "its name says another content");
+}
+
+#[test]
+fn credentials_keep_their_name_and_a_value_is_named_with_its_content() {
+    let uid = Uid([7; 16]);
+    let credentials = |password: &str| {
+        let credentials = Credentials {
+            username: "operator".to_owned(),
+            password: password.to_owned(),
+        };
+        SecretRow::of_credentials(uid, &credentials)
+    };
+    let (old, new) = (credentials("old"), credentials("new"));
+    assert_eq!(old.name, new.name);
+    assert_ne!(old.key(), new.key());
+    let value = SecretRow::new(uid, old.value.clone());
+    assert_ne!(
+        value.name, old.name,
+        "not even where the bytes are the same"
+    );
+    assert_eq!(value.name, value.key().into());
 }
