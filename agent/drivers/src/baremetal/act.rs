@@ -67,7 +67,7 @@ impl BareMetal {
                     memory.power_ons.push(tokio::time::Instant::now());
                 });
             }
-            Kind::StartInstaller | Kind::StartGuest => bmc()?.power_on().await?,
+            Kind::StartInstaller(_) | Kind::StartGuest => bmc()?.power_on().await?,
             Kind::PowerOff => bmc()?.power_off().await?,
             Kind::ShutDown => {
                 bmc()?.shut_down().await?;
@@ -99,7 +99,7 @@ impl BareMetal {
         let mac = Mac(whom.target.boot_mac);
         let mut image = None;
         let mode = match (task, whom.machine) {
-            (Task::Install, Some(machine)) => {
+            (Task::Install { .. }, Some(machine)) => {
                 match self.images().state(&machine.image).await {
                     image::State::Ready { path } => image = Some(path),
                     image::State::Absent
@@ -109,7 +109,7 @@ impl BareMetal {
                 wire::Mode::Install(self.install(whom.object, machine, attempt, secrets)?)
             }
             (Task::Wipe, Some(machine)) => wire::Mode::Wipe(wipe(machine, attempt)),
-            (Task::Inspect, _) | (Task::Install | Task::Wipe, None) => wire::Mode::Inspect,
+            (Task::Inspect, _) | (Task::Install { .. } | Task::Wipe, None) => wire::Mode::Inspect,
         };
         let boot = InstallerBoot {
             operation,
@@ -122,11 +122,12 @@ impl BareMetal {
                 mode,
             },
             image,
-            phone_home: (task == Task::Install).then_some(attempt.phone_home),
+            phone_home: matches!(task, Task::Install { .. }).then_some(attempt.phone_home),
         };
         let key = SlotKey::Installer {
             mac,
             boot: attempt.urls.boot,
+            task,
         };
         self.open(whom, key, Purpose::Installer(Box::new(boot)))
     }

@@ -11,7 +11,7 @@ use super::error::Trouble;
 use super::record::{Begun, Record};
 use super::redfish::{BootTarget, Power, System};
 use super::sight::{Fresh, Sight, SlotKey};
-use super::step::{Attempt, Failure, Kind, Step};
+use super::step::{Attempt, Failure, Kind, Step, Task};
 use crate::driver::{Class, Next};
 use crate::netboot::slot::{Mac, Service};
 use vitistack_protocol::ids::Digest;
@@ -155,12 +155,13 @@ pub(crate) fn next_attempt(record: &Record, fresh: Fresh, subject: Subject) -> A
     }
 }
 
-/// Whether the installer's slot of `attempt` is open.
-pub(crate) fn installer_is_open(sight: &Sight, mac: Mac, attempt: &Attempt) -> bool {
+/// Whether the installer's slot of `attempt` is open, with the plan for `task`.
+pub(crate) fn installer_is_open(sight: &Sight, mac: Mac, attempt: &Attempt, task: Task) -> bool {
     sight.slot
         == Some(SlotKey::Installer {
             mac,
             boot: attempt.urls.boot,
+            task,
         })
 }
 

@@ -19,6 +19,7 @@ use super::bmc::Bmc;
 use super::error::{Error, Trouble};
 use super::record::{Begun, Record};
 use super::redfish::{BootTarget, System};
+use super::step::Task;
 use crate::capability::Capability;
 use crate::driver::Secrets;
 use crate::netboot::slot::{BootUrls, Mac, Seen, Service};
@@ -71,6 +72,8 @@ pub(crate) enum SlotKey {
     Installer {
         mac: Mac,
         boot: Capability,
+        /// What its plan says.
+        task: Task,
     },
 }
 

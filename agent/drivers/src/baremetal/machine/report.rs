@@ -68,12 +68,9 @@ fn facts(told: &Told<'_>, machine: &MachineIntent, gone: bool) -> MachineReport 
         ..
     } = told;
     let (_, record) = current(intent, machine, journal);
-    let standing = plan::standing(
-        intent.object.uid,
-        machine,
-        &super::Record::read(journal, machine.operation),
-        journal,
-    );
+    let installation = super::Record::read(journal, machine.operation);
+    let standing = plan::standing(intent.object.uid, machine, &installation, journal);
+    let made_from = installation.written.and(installation.inputs);
     let power = observed
         .and_then(|observed| observed.sight.bmc.as_ref().ok())
         .and_then(|system| system.power_state());
@@ -103,7 +100,7 @@ fn facts(told: &Told<'_>, machine: &MachineIntent, gone: bool) -> MachineReport 
         progress: observed.and_then(progress),
         provisioned: proof(machine, standing, intent.object.uid, journal, gone),
         addresses: addresses(told, machine),
-        extensions: Extensions::default(),
+        extensions: MachineReport::extensions_of(made_from),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The rules of a Machine's plan as tables, and whole lives on a simulated server with the agent dying at every point.
 
+mod inputs;
 mod release;
 
 use std::net::IpAddr;
