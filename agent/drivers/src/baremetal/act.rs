@@ -51,13 +51,10 @@ impl BareMetal {
             }
             Kind::CloseSlot => self.close(whom.object, Mac(whom.target.boot_mac)),
             Kind::SetBoot(target) => {
-                // Counted before it is tried: a BMC that refuses is left alone as well. Another target is the plan
-                // going on, and counts anew.
+                // Noted before it is tried: a BMC that refuses is left alone as well.
                 self.memories().with(whom.object, |memory| {
-                    if memory.boot_target.replace(*target) != Some(*target) {
-                        memory.boot_sets.clear();
-                    }
-                    memory.boot_sets.push(tokio::time::Instant::now());
+                    let now = tokio::time::Instant::now();
+                    memory.boot_sets.push((*target, now));
                 });
                 bmc()?.set_boot(*target, whom.target.boot_mode).await?;
             }

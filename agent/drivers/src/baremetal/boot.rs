@@ -16,6 +16,9 @@ use crate::driver::{Class, Next};
 use crate::netboot::slot::{Mac, Service};
 use vitistack_protocol::ids::Digest;
 
+#[cfg(test)]
+mod tests;
+
 /// Three tries, then a person looks: no endless power cycles.
 pub(crate) const ATTEMPTS: u8 = 3;
 
@@ -211,6 +214,13 @@ pub(crate) fn start(sight: &Sight, start: Start) -> Option<Next<Step>> {
     }
 }
 
+/// How often the override was set to `target` without anything else in between, a short while ago. Another target in
+/// between is a plan that went on, and says nothing about a BMC that loses overrides.
+pub(crate) fn times_set(sight: &Sight, target: BootTarget) -> usize {
+    let newest = sight.boot_sets.iter().rev();
+    newest.take_while(|set| **set == target).count()
+}
+
 /// The step that makes the override as wanted; `None` if it is.
 pub(crate) fn boot_override(
     sight: &Sight,
@@ -222,7 +232,7 @@ pub(crate) fn boot_override(
     if system.boots(target, mode) {
         return None;
     }
-    if sight.boot_sets < BOOT_SETS {
+    if times_set(sight, target) < BOOT_SETS {
         return Some(step(operation, Kind::SetBoot(target)));
     }
     match target {

@@ -244,7 +244,7 @@ impl Server {
             unchanged: Duration::ZERO,
             guest: self.waited,
             shutdown: None,
-            boot_sets: 0,
+            boot_sets: Vec::new(),
             power_ons: 0,
         }
     }

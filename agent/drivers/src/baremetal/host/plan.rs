@@ -315,7 +315,8 @@ fn end_boot(context: &Context<'_>, system: &System) -> Option<Next<Step>> {
     if record.guest != Begun::No && system.power == Power::On {
         return None;
     }
-    if system.boots(BootTarget::Network, mode) && observed.sight.boot_sets < BOOT_SETS {
+    let tries = boot::times_set(&observed.sight, BootTarget::Disk);
+    if system.boots(BootTarget::Network, mode) && tries < BOOT_SETS {
         return Some(step(operation, Kind::SetBoot(BootTarget::Disk)));
     }
     match system.power {

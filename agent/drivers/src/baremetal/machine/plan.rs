@@ -324,7 +324,7 @@ fn after_failure(context: &Context<'_>, subject: Subject, failure: &Failure) -> 
         },
         Ok(system)
             if system.boots(BootTarget::Network, machine.target.boot_mode)
-                && sight.boot_sets < BOOT_SETS =>
+                && boot::times_set(sight, BootTarget::Disk) < BOOT_SETS =>
         {
             step(machine.operation, Kind::SetBoot(BootTarget::Disk))
         }

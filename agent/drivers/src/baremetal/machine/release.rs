@@ -140,7 +140,7 @@ fn disarm(context: &Context<'_>) -> Option<Next<Step>> {
         Ok(system) => system,
         Err(trouble) => return Some(boot::wait_for(trouble)),
     };
-    (system.boots(BootTarget::Network, mode) && sight.boot_sets < 2)
+    (system.boots(BootTarget::Network, mode) && boot::times_set(sight, BootTarget::Disk) < 2)
         .then(|| step(operation(context.object), Kind::SetBoot(BootTarget::Disk)))
 }
 
