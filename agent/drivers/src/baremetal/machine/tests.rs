@@ -18,7 +18,7 @@ use super::super::redfish::{BootTarget, Power};
 use super::super::step::Step;
 use super::plan::Context;
 use super::{Observed, UserData, plan, report};
-use crate::driver::{Class, Heard, Next};
+use crate::driver::{Class, Heard, Next, Outcome};
 use crate::image;
 use crate::journal::Journal;
 use crate::netboot::slot::Service;
@@ -86,8 +86,7 @@ fn told(
         machine: Some(machine),
         observed: Some(&seen),
         journal,
-        next: Some(&next),
-        error: None,
+        outcome: Outcome::Planned(&next),
     });
     postcard::from_bytes(&body.body).unwrap()
 }
