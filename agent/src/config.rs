@@ -1,20 +1,24 @@
 //! What the agent's file may say, and what it means. The only place that reads the environment.
 //!
 //! A file is read into [`File`], which is what was typed, and resolved into [`Config`], which is valid. Every refusal
-//! names the key, the value and what is allowed.
+//! names the file, the key, the value and what is allowed.
 
-use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use serde::Deserialize;
+mod netboot;
 
 #[cfg(test)]
 mod tests;
 
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+pub use netboot::{Mode, Netboot};
+
 /// Everything that the agent is told at its start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
+    /// The file that says all this, for messages.
+    pub file: PathBuf,
     /// Where identity, store, leases and images are.
     pub data_dir: PathBuf,
     /// `host:port` of the hub.
@@ -37,37 +41,6 @@ pub struct Config {
     pub netboot: Option<Netboot>,
 }
 
-/// The boot network.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Netboot {
-    /// Interface that the servers boot on.
-    pub interface: String,
-    /// Who gives addresses.
-    pub mode: Mode,
-    /// Port of the HTTP service.
-    pub http_port: u16,
-    /// Whether router solicitations of booting servers are answered.
-    pub router_advertisements: bool,
-    /// Directory with kernel, initramfs and the two iPXE programs.
-    pub assets: PathBuf,
-}
-
-/// Who gives addresses on the boot network.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// The agent, while no other server answers.
-    Own {
-        /// First and last address.
-        range: (Ipv4Addr, Ipv4Addr),
-        /// How long an address is lent.
-        lease: Duration,
-    },
-    /// Another server; the agent only adds what to boot.
-    Proxy,
-    /// A relay forwards requests to the agent.
-    Relay,
-}
-
 /// The file is not as it must be.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -88,8 +61,10 @@ pub enum Error {
         source: Box<toml::de::Error>,
     },
     /// A value makes no sense.
-    #[error("{key} = {value}: {allowed}")]
+    #[error("{path}: {key} = {value}: {allowed}")]
     Value {
+        /// The file.
+        path: PathBuf,
         /// Path of the key.
         key: &'static str,
         /// What stands there.
@@ -97,6 +72,14 @@ pub enum Error {
         /// What may stand there.
         allowed: &'static str,
     },
+}
+
+/// A value that makes no sense, in a file that [`parse`] names.
+#[derive(Debug)]
+struct Refused {
+    key: &'static str,
+    value: String,
+    allowed: &'static str,
 }
 
 /// What may be typed.
@@ -114,7 +97,7 @@ struct File {
     store: StoreFile,
     #[serde(default)]
     images: ImagesFile,
-    netboot: Option<NetbootFile>,
+    netboot: Option<netboot::File>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -145,45 +128,6 @@ impl Default for ImagesFile {
     }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NetbootFile {
-    interface: String,
-    mode: ModeFile,
-    range: Option<(Ipv4Addr, Ipv4Addr)>,
-    lease_seconds: Option<u64>,
-    #[serde(default = "default_http_port")]
-    http_port: u16,
-    #[serde(default)]
-    router_advertisements: AdvertisementsFile,
-    #[serde(default = "default_assets")]
-    assets: PathBuf,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum ModeFile {
-    Own,
-    Proxy,
-    Relay,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum AdvertisementsFile {
-    #[default]
-    Auto,
-    Off,
-}
-
-fn default_http_port() -> u16 {
-    8080
-}
-
-fn default_assets() -> PathBuf {
-    PathBuf::from("/usr/lib/vitistack/netboot")
-}
-
 /// Reads and resolves the file.
 ///
 /// # Errors
@@ -205,7 +149,19 @@ pub fn parse(path: &Path, text: &str, host_name: &str) -> Result<Config, Error> 
         path: path.to_owned(),
         source: Box::new(source),
     })?;
-    resolve(file, host_name)
+    resolve(path, file, host_name).map_err(|refused| {
+        let Refused {
+            key,
+            value,
+            allowed,
+        } = refused;
+        Error::Value {
+            path: path.to_owned(),
+            key,
+            value,
+            allowed,
+        }
+    })
 }
 
 /// What to log, from `VITISTACK_LOG` as `tracing`'s filters are written; `info` if it is not set.
@@ -222,7 +178,7 @@ fn host_name() -> String {
     sysinfo::System::host_name().unwrap_or_default()
 }
 
-fn resolve(file: File, host_name: &str) -> Result<Config, Error> {
+fn resolve(path: &Path, file: File, host_name: &str) -> Result<Config, Refused> {
     let File {
         data_dir,
         hub,
@@ -235,7 +191,7 @@ fn resolve(file: File, host_name: &str) -> Result<Config, Error> {
         netboot,
     } = file;
     if !data_dir.is_absolute() {
-        return Err(Error::Value {
+        return Err(Refused {
             key: "data_dir",
             value: data_dir.display().to_string(),
             allowed: "must be an absolute path",
@@ -245,7 +201,7 @@ fn resolve(file: File, host_name: &str) -> Result<Config, Error> {
         !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0)
     });
     if !port_is_good {
-        return Err(Error::Value {
+        return Err(Refused {
             key: "hub",
             value: hub,
             allowed: "must be host:port, with an IPv6 address in brackets",
@@ -253,7 +209,7 @@ fn resolve(file: File, host_name: &str) -> Result<Config, Error> {
     }
     let name = name.unwrap_or_else(|| label_of(host_name));
     if !is_label(&name) {
-        return Err(Error::Value {
+        return Err(Refused {
             key: "name",
             value: name,
             allowed: "must be a DNS label: lower-case letters, digits and hyphens, 1 to 63 of them",
@@ -284,7 +240,7 @@ fn resolve(file: File, host_name: &str) -> Result<Config, Error> {
     ];
     for (key, value, least, most, allowed) in quotas {
         if !(least..=most).contains(&value) {
-            return Err(Error::Value {
+            return Err(Refused {
                 key,
                 value: value.to_string(),
                 allowed,
@@ -292,6 +248,7 @@ fn resolve(file: File, host_name: &str) -> Result<Config, Error> {
         }
     }
     Ok(Config {
+        file: path.to_owned(),
         key_file: key_file.unwrap_or_else(|| data_dir.join("identity/seal.key")),
         data_dir,
         hub,
@@ -301,80 +258,7 @@ fn resolve(file: File, host_name: &str) -> Result<Config, Error> {
         store_bytes: store.quota_mib << 20,
         ballast_bytes: store.ballast_mib << 20,
         image_bytes: images.quota_gib << 30,
-        netboot: netboot.map(resolve_netboot).transpose()?,
-    })
-}
-
-fn resolve_netboot(file: NetbootFile) -> Result<Netboot, Error> {
-    let NetbootFile {
-        interface,
-        mode,
-        range,
-        lease_seconds,
-        http_port,
-        router_advertisements,
-        assets,
-    } = file;
-    // IFNAMSIZ is 16 with the terminating zero.
-    if interface.is_empty() || interface.len() > 15 || interface.contains(['/', ' ']) {
-        return Err(Error::Value {
-            key: "netboot.interface",
-            value: interface,
-            allowed: "must be the name of a network interface",
-        });
-    }
-    let mode = match (mode, range) {
-        (ModeFile::Own, Some(range)) => Mode::Own {
-            range: in_order(range)?,
-            lease: lease(lease_seconds)?,
-        },
-        (ModeFile::Own, None) => {
-            return Err(Error::Value {
-                key: "netboot.range",
-                value: "(absent)".to_owned(),
-                allowed: "mode \"own\" needs [first, last], two IPv4 addresses of the interface's network",
-            });
-        }
-        (ModeFile::Proxy | ModeFile::Relay, Some((first, last))) => {
-            return Err(Error::Value {
-                key: "netboot.range",
-                value: format!("[{first}, {last}]"),
-                allowed: "only mode \"own\" gives addresses",
-            });
-        }
-        (ModeFile::Proxy, None) => Mode::Proxy,
-        (ModeFile::Relay, None) => Mode::Relay,
-    };
-    Ok(Netboot {
-        interface,
-        mode,
-        http_port,
-        router_advertisements: router_advertisements == AdvertisementsFile::Auto,
-        assets,
-    })
-}
-
-fn in_order((first, last): (Ipv4Addr, Ipv4Addr)) -> Result<(Ipv4Addr, Ipv4Addr), Error> {
-    if first <= last {
-        return Ok((first, last));
-    }
-    Err(Error::Value {
-        key: "netboot.range",
-        value: format!("[{first}, {last}]"),
-        allowed: "the first address must not be above the last",
-    })
-}
-
-fn lease(seconds: Option<u64>) -> Result<Duration, Error> {
-    let seconds = seconds.unwrap_or(600);
-    // Two minutes: an installer must be able to renew before it loses its address in the middle of an image.
-    if (120..=604_800).contains(&seconds) {
-        return Ok(Duration::from_secs(seconds));
-    }
-    Err(Error::Value {
-        key: "netboot.lease_seconds",
-        value: seconds.to_string(),
-        allowed: "must be 120 to 604800",
+        netboot: netboot.map(netboot::resolve).transpose()?,
     })
 }
 

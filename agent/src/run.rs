@@ -191,12 +191,18 @@ fn start_netboot(
         return Ok(netboot::Handle::disabled());
     };
     let identity = config.data_dir.join("identity");
+    let file = &config.file;
     let config = netboot::Config {
         interface,
         mode: match mode {
-            Mode::Own { range, lease } => netboot::Mode::Own {
+            Mode::Own {
+                range,
+                lease,
+                parameters,
+            } => netboot::Mode::Own {
                 range: range.0..=range.1,
                 lease,
+                parameters,
             },
             Mode::Proxy => netboot::Mode::Proxy,
             Mode::Relay => netboot::Mode::Relay,
@@ -212,7 +218,7 @@ fn start_netboot(
         signing_key: Arc::new(signing_key(&identity.join("plan.key"))?),
     };
     let (handle, tasks) = netboot::start(config, phoned, cancel.child_token())
-        .context("the boot network could not be started")?;
+        .with_context(|| format!("the boot network of {} cannot be served", file.display()))?;
     work.spawn(async move {
         tasks.run().await;
         Ok(())

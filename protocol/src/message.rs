@@ -6,6 +6,7 @@
 
 pub mod body;
 pub mod control;
+pub mod inputs;
 pub mod intent;
 pub mod numbered;
 pub mod report;

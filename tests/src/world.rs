@@ -372,8 +372,11 @@ impl World {
 
     fn write_agent_config(&self, dhcp: Dhcp) {
         let netboot = match dhcp {
-            Dhcp::Own => "mode = \"own\"\nrange = [\"10.99.0.100\", \"10.99.0.200\"]\n",
-            Dhcp::Proxy => "mode = \"proxy\"\n",
+            Dhcp::Own => format!(
+                "mode = \"own\"\nrange = [\"10.99.0.100\", \"10.99.0.200\"]\nrouter = {0:?}\ndns = [{0:?}]\n",
+                self.site.facts.boot_address,
+            ),
+            Dhcp::Proxy => "mode = \"proxy\"\n".to_owned(),
         };
         let config = format!(
             "data_dir = {:?}\nhub = {:?}\ntoken_file = {:?}\nname = \"edge-1\"\n\

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 use vitistack_drivers::capability::Capability;
 use vitistack_drivers::netboot::slot::{BootUrls, InstallerBoot, Mac, PhonedHome, Purpose, Slot};
-use vitistack_drivers::netboot::{Config, Mode, RouterAdvertisements, start};
+use vitistack_drivers::netboot::{Config, Mode, Parameters, RouterAdvertisements, start};
 use vitistack_installer_wire as wire;
 use vitistack_protocol::ids::{OperationId, Uid};
 use vitistack_protocol::message::numbered::BootMode;
@@ -82,6 +82,7 @@ fn parse_mode(text: &str) -> Result<Mode, Error> {
             Ok(Mode::Own {
                 range: first.parse()?..=last.parse()?,
                 lease: Duration::from_secs(600),
+                parameters: Parameters::default(),
             })
         }
         (_, None) => Err("the mode is own:FIRST-LAST, proxy or relay".into()),

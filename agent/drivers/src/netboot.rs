@@ -74,11 +74,26 @@ pub enum Mode {
         range: RangeInclusive<Ipv4Addr>,
         /// How long a lease holds.
         lease: Duration,
+        /// What a lease says beside the address.
+        parameters: Parameters,
     },
     /// Another DHCP server on the same wire; this service adds what to boot.
     Proxy,
     /// Another DHCP server elsewhere; requests come here through a relay agent and are given what to boot.
     Relay,
+}
+
+/// What a server in the own mode is told of its network. Nothing is said of what is not set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parameters {
+    /// The default route, of the interface's network. It may be this host.
+    pub router: Option<Ipv4Addr>,
+    /// Resolvers, the best first.
+    pub dns: Vec<Ipv4Addr>,
+    /// Where names without a dot are looked up.
+    pub domain: Option<String>,
+    /// Time servers, the best first.
+    pub ntp: Vec<Ipv4Addr>,
 }
 
 /// Whether router solicitations of booting servers are answered.

@@ -117,7 +117,7 @@ fn proxy_dhcp_beside_another_server() {
 }
 
 #[test]
-fn debian_with_user_data_and_ssh_key() {
+fn debian_with_user_data_and_ssh_key_has_a_route_and_a_resolver() {
     let world = World::start(
         Mode::Standalone,
         Dhcp::Own,
@@ -151,7 +151,7 @@ fn debian_with_user_data_and_ssh_key() {
         .as_str()
         .expect("an address")
         .to_owned();
-    let motto = vitistack_tests::wait::until("ssh answers", BOOT, || {
+    let said = vitistack_tests::wait::until("ssh answers", BOOT, || {
         vitistack_tests::process::run(
             world
                 .site
@@ -165,8 +165,15 @@ fn debian_with_user_data_and_ssh_key() {
                 .args(["-o", "ConnectTimeout=10", "-i"])
                 .arg(&key)
                 .arg(format!("debian@{address}"))
-                .arg("cat /etc/motto"),
+                .arg("cat /etc/motto /run/systemd/resolve/resolv.conf; ip -4 route show default"),
         )
     });
-    assert_eq!(motto.trim(), "from user data");
+    let router = &world.site.facts.boot_address;
+    for expected in [
+        "from user data".to_owned(),
+        format!("nameserver {router}"),
+        format!("default via {router} "),
+    ] {
+        assert!(said.contains(&expected), "no {expected:?} in {said}");
+    }
 }

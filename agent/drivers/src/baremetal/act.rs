@@ -51,13 +51,10 @@ impl BareMetal {
             }
             Kind::CloseSlot => self.close(whom.object, Mac(whom.target.boot_mac)),
             Kind::SetBoot(target) => {
-                // Counted before it is tried: a BMC that refuses is left alone as well. Another target is the plan
-                // going on, and counts anew.
+                // Noted before it is tried: a BMC that refuses is left alone as well.
                 self.memories().with(whom.object, |memory| {
-                    if memory.boot_target.replace(*target) != Some(*target) {
-                        memory.boot_sets.clear();
-                    }
-                    memory.boot_sets.push(tokio::time::Instant::now());
+                    let now = tokio::time::Instant::now();
+                    memory.boot_sets.push((*target, now));
                 });
                 bmc()?.set_boot(*target, whom.target.boot_mode).await?;
             }
@@ -67,7 +64,7 @@ impl BareMetal {
                     memory.power_ons.push(tokio::time::Instant::now());
                 });
             }
-            Kind::StartInstaller | Kind::StartGuest => bmc()?.power_on().await?,
+            Kind::StartInstaller(_) | Kind::StartGuest => bmc()?.power_on().await?,
             Kind::PowerOff => bmc()?.power_off().await?,
             Kind::ShutDown => {
                 bmc()?.shut_down().await?;
@@ -99,7 +96,7 @@ impl BareMetal {
         let mac = Mac(whom.target.boot_mac);
         let mut image = None;
         let mode = match (task, whom.machine) {
-            (Task::Install, Some(machine)) => {
+            (Task::Install { .. }, Some(machine)) => {
                 match self.images().state(&machine.image).await {
                     image::State::Ready { path } => image = Some(path),
                     image::State::Absent
@@ -109,7 +106,7 @@ impl BareMetal {
                 wire::Mode::Install(self.install(whom.object, machine, attempt, secrets)?)
             }
             (Task::Wipe, Some(machine)) => wire::Mode::Wipe(wipe(machine, attempt)),
-            (Task::Inspect, _) | (Task::Install | Task::Wipe, None) => wire::Mode::Inspect,
+            (Task::Inspect, _) | (Task::Install { .. } | Task::Wipe, None) => wire::Mode::Inspect,
         };
         let boot = InstallerBoot {
             operation,
@@ -122,11 +119,12 @@ impl BareMetal {
                 mode,
             },
             image,
-            phone_home: (task == Task::Install).then_some(attempt.phone_home),
+            phone_home: matches!(task, Task::Install { .. }).then_some(attempt.phone_home),
         };
         let key = SlotKey::Installer {
             mac,
             boot: attempt.urls.boot,
+            task,
         };
         self.open(whom, key, Purpose::Installer(Box::new(boot)))
     }

@@ -11,10 +11,13 @@ use super::error::Trouble;
 use super::record::{Begun, Record};
 use super::redfish::{BootTarget, Power, System};
 use super::sight::{Fresh, Sight, SlotKey};
-use super::step::{Attempt, Failure, Kind, Step};
+use super::step::{Attempt, Failure, Kind, Step, Task};
 use crate::driver::{Class, Next};
 use crate::netboot::slot::{Mac, Service};
 use vitistack_protocol::ids::Digest;
+
+#[cfg(test)]
+mod tests;
 
 /// Three tries, then a person looks: no endless power cycles.
 pub(crate) const ATTEMPTS: u8 = 3;
@@ -155,12 +158,13 @@ pub(crate) fn next_attempt(record: &Record, fresh: Fresh, subject: Subject) -> A
     }
 }
 
-/// Whether the installer's slot of `attempt` is open.
-pub(crate) fn installer_is_open(sight: &Sight, mac: Mac, attempt: &Attempt) -> bool {
+/// Whether the installer's slot of `attempt` is open, with the plan for `task`.
+pub(crate) fn installer_is_open(sight: &Sight, mac: Mac, attempt: &Attempt, task: Task) -> bool {
     sight.slot
         == Some(SlotKey::Installer {
             mac,
             boot: attempt.urls.boot,
+            task,
         })
 }
 
@@ -210,6 +214,13 @@ pub(crate) fn start(sight: &Sight, start: Start) -> Option<Next<Step>> {
     }
 }
 
+/// How often the override was set to `target` without anything else in between, a short while ago. Another target in
+/// between is a plan that went on, and says nothing about a BMC that loses overrides.
+pub(crate) fn times_set(sight: &Sight, target: BootTarget) -> usize {
+    let newest = sight.boot_sets.iter().rev();
+    newest.take_while(|set| **set == target).count()
+}
+
 /// The step that makes the override as wanted; `None` if it is.
 pub(crate) fn boot_override(
     sight: &Sight,
@@ -221,7 +232,7 @@ pub(crate) fn boot_override(
     if system.boots(target, mode) {
         return None;
     }
-    if sight.boot_sets < BOOT_SETS {
+    if times_set(sight, target) < BOOT_SETS {
         return Some(step(operation, Kind::SetBoot(target)));
     }
     match target {

@@ -142,6 +142,8 @@ pub(crate) struct Server {
     pub(crate) runs: Runs,
     /// The disk holds our installation.
     pub(crate) installed: bool,
+    /// What that was made from.
+    pub(crate) inputs: Option<Digest>,
     /// How often the installer began to write, to wipe, to look.
     pub(crate) installations: u32,
     pub(crate) wipes: u32,
@@ -170,6 +172,7 @@ impl Server {
             boot: "None",
             runs: Runs::Nothing,
             installed: false,
+            inputs: None,
             installations: 0,
             wipes: 0,
             inspections: 0,
@@ -239,7 +242,7 @@ impl Server {
             unchanged: Duration::ZERO,
             guest: self.waited,
             shutdown: None,
-            boot_sets: 0,
+            boot_sets: Vec::new(),
             power_ons: 0,
         }
     }
@@ -270,6 +273,7 @@ impl Server {
                 let key = SlotKey::Installer {
                     mac: Mac(MAC),
                     boot: attempt.urls.boot,
+                    task: *task,
                 };
                 self.slot = Some((key, *task));
                 self.report = None;
@@ -292,7 +296,7 @@ impl Server {
                 self.runs = Runs::Nothing;
                 self.installer = None;
             }
-            Kind::PowerOn | Kind::StartInstaller | Kind::StartGuest => self.switch_on(),
+            Kind::PowerOn | Kind::StartInstaller(_) | Kind::StartGuest => self.switch_on(),
             Kind::Begin(_) => self.waited = Duration::ZERO,
             Kind::FetchImage
             | Kind::RecordWriting
@@ -335,15 +339,16 @@ impl Server {
                 reason,
                 message: "as told".to_owned(),
             },
-            (Some(wire::State::Started), None, Task::Install) => {
+            (Some(wire::State::Started), None, Task::Install { .. }) => {
                 self.installations += 1;
                 wire::State::Writing {
                     written: 1,
                     total: 2,
                 }
             }
-            (Some(wire::State::Writing { .. }), None, Task::Install) => {
+            (Some(wire::State::Writing { .. }), None, Task::Install { inputs }) => {
                 self.installed = true;
+                self.inputs = Some(inputs);
                 wire::State::Written {
                     disk: DISK.to_owned(),
                     digest: IMAGE.to_string(),

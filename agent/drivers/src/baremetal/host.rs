@@ -136,17 +136,12 @@ impl Driver for HostDriver {
         journal: &Journal,
         outcome: Outcome<'_, Self>,
     ) -> ReportBody {
-        let (next, error) = match outcome {
-            Outcome::Planned(next) => (Some(next), None),
-            Outcome::Failed(error) => (None, Some(error)),
-        };
         let report = report::render(&report::Told {
             intent,
             host: body(intent).ok().as_ref(),
             observed,
             journal,
-            next,
-            error,
+            outcome,
         });
         if report.gone {
             self.metal.memories().forget(intent.object.uid);

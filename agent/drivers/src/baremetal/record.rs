@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use serde::de::DeserializeOwned;
-use vitistack_protocol::ids::OperationId;
+use vitistack_protocol::ids::{Digest, OperationId};
 use vitistack_protocol::message::report::Inventory;
 
 use super::step::{Attempt, Failure, INVENTORY_PARTS, Written, number};
@@ -31,6 +31,8 @@ pub(crate) struct Record {
     /// The same, also if the agent died before it was marked done. The journal of the operation before is gone by then.
     pub(crate) intended: Option<Attempt>,
     pub(crate) installer: Begun,
+    /// What the installer was started to put on the disk; `None` from an agent that did not write it down.
+    pub(crate) inputs: Option<Digest>,
     /// The installer wrote in the newest try.
     pub(crate) writing: bool,
     pub(crate) written: Option<Written>,
@@ -67,6 +69,7 @@ impl Record {
             begun: intended.clone().filter(|_| journal.done(number::BEGIN)),
             intended,
             installer: begun(number::START_INSTALLER),
+            inputs: noted(journal, number::START_INSTALLER),
             // A record's act does nothing, so about to record is recorded.
             writing: journal.newest(number::RECORD_WRITING).is_some(),
             written: noted(journal, number::RECORD_WRITTEN),

@@ -19,6 +19,7 @@ use super::bmc::Bmc;
 use super::error::{Error, Trouble};
 use super::record::{Begun, Record};
 use super::redfish::{BootTarget, System};
+use super::step::Task;
 use crate::capability::Capability;
 use crate::driver::Secrets;
 use crate::netboot::slot::{BootUrls, Mac, Seen, Service};
@@ -48,8 +49,8 @@ pub struct Sight {
     pub(crate) guest: Duration,
     /// Since the operating system was asked to shut down.
     pub(crate) shutdown: Option<Duration>,
-    /// How often the boot override was set a short while ago.
-    pub(crate) boot_sets: usize,
+    /// What the boot override was set to a short while ago, the newest last.
+    pub(crate) boot_sets: Vec<BootTarget>,
     /// How often the server was switched on to be kept running, a short while ago.
     pub(crate) power_ons: usize,
 }
@@ -71,6 +72,8 @@ pub(crate) enum SlotKey {
     Installer {
         mac: Mac,
         boot: Capability,
+        /// What its plan says.
+        task: Task,
     },
 }
 
@@ -107,9 +110,7 @@ pub(crate) struct Memory {
     /// By clock: what it measures, and since when.
     clocks: HashMap<Clock, (u64, Instant)>,
     pub(crate) shutdown: Option<Instant>,
-    /// Settings of `boot_target`, the newest one.
-    pub(crate) boot_sets: Vec<Instant>,
-    pub(crate) boot_target: Option<BootTarget>,
+    pub(crate) boot_sets: Vec<(BootTarget, Instant)>,
     pub(crate) power_ons: Vec<Instant>,
     pub(crate) nics: Option<Vec<Nic>>,
 }
@@ -180,7 +181,9 @@ impl BareMetal {
                 memory.shutdown = None;
             }
             let lately = |at: &Instant, window| now.saturating_duration_since(*at) < window;
-            memory.boot_sets.retain(|at| lately(at, BOOT_SET_COUNTS));
+            memory
+                .boot_sets
+                .retain(|(_, at)| lately(at, BOOT_SET_COUNTS));
             memory.power_ons.retain(|at| lately(at, POWER_ON_COUNTS));
             let attempt = tag(&(look.operation.0, look.record.attempt));
             let started = tag(&(attempt, look.record.installer != Begun::No));
@@ -200,7 +203,7 @@ impl BareMetal {
                 unchanged: memory.elapsed(Clock::Unchanged, tag(&(attempt, state)), now),
                 guest: memory.elapsed(Clock::Guest, guest, now),
                 shutdown: memory.shutdown.map(|at| now.saturating_duration_since(at)),
-                boot_sets: memory.boot_sets.len(),
+                boot_sets: memory.boot_sets.iter().map(|(set, _)| *set).collect(),
                 power_ons: memory.power_ons.len(),
                 seen,
             }

@@ -86,7 +86,10 @@ pub struct Step {
 /// What the installer is booted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
-    Install,
+    /// What is to be on the disk, see [`vitistack_protocol::message::inputs`].
+    Install {
+        inputs: Digest,
+    },
     Wipe,
     Inspect,
 }
@@ -112,8 +115,8 @@ pub(crate) enum Kind {
     PowerOn,
     PowerOff,
     ShutDown,
-    /// Power on into the installer.
-    StartInstaller,
+    /// Power on into the installer, whose slot is open for this task.
+    StartInstaller(Task),
     /// The installer writes: from here the disk is ours to overwrite.
     RecordWriting,
     RecordWritten(Written),
@@ -141,7 +144,7 @@ impl Kind {
             | Self::PowerOn
             | Self::PowerOff
             | Self::ShutDown
-            | Self::StartInstaller
+            | Self::StartInstaller(_)
             | Self::StartGuest => true,
             Self::FetchImage
             | Self::OpenLocal { .. }
@@ -161,7 +164,7 @@ impl driver::Step for Step {
     fn number(&self) -> u16 {
         match &self.kind {
             Kind::Begin(_) => number::BEGIN,
-            Kind::StartInstaller => number::START_INSTALLER,
+            Kind::StartInstaller(_) => number::START_INSTALLER,
             Kind::RecordWriting => number::RECORD_WRITING,
             Kind::RecordWritten(_) => number::RECORD_WRITTEN,
             Kind::RecordFailure(_) => number::RECORD_FAILURE,
@@ -197,7 +200,7 @@ impl driver::Step for Step {
             Kind::PowerOn => "power-on",
             Kind::PowerOff => "power-off",
             Kind::ShutDown => "shut-down",
-            Kind::StartInstaller => "start-installer",
+            Kind::StartInstaller(_) => "start-installer",
             Kind::RecordWriting => "record-writing",
             Kind::RecordWritten(_) => "record-written",
             Kind::RecordFailure(_) => "record-failure",
@@ -212,7 +215,7 @@ impl driver::Step for Step {
     fn operation(&self) -> Option<OperationId> {
         match &self.kind {
             Kind::Begin(_)
-            | Kind::StartInstaller
+            | Kind::StartInstaller(_)
             | Kind::RecordWriting
             | Kind::RecordWritten(_)
             | Kind::RecordFailure(_)
@@ -243,6 +246,7 @@ impl driver::Step for Step {
             Kind::RecordFailure(failure) => note(failure),
             Kind::RecordProbe(address) => note(address),
             Kind::RecordInspected { bytes, .. } => bytes.clone(),
+            Kind::StartInstaller(Task::Install { inputs }) => note(inputs),
             Kind::FetchImage
             | Kind::OpenInstaller { .. }
             | Kind::OpenLocal { .. }
@@ -251,7 +255,7 @@ impl driver::Step for Step {
             | Kind::PowerOn
             | Kind::PowerOff
             | Kind::ShutDown
-            | Kind::StartInstaller
+            | Kind::StartInstaller(Task::Wipe | Task::Inspect)
             | Kind::RecordWriting
             | Kind::StartGuest
             | Kind::RecordWiped

@@ -82,6 +82,13 @@ impl Interface {
         self.index == other.index && self.address == other.address && self.netmask == other.netmask
     }
 
+    /// The network as people write it: address and prefix length.
+    pub(crate) fn network(&self) -> String {
+        let mask = self.netmask.to_bits();
+        let address = Ipv4Addr::from_bits(self.address.to_bits() & mask);
+        format!("{address}/{}", mask.count_ones())
+    }
+
     /// Whether a host of this network can have `address`: not the network's, not its broadcast, not ours.
     pub(crate) fn can_lease(&self, address: Ipv4Addr) -> bool {
         let mask = self.netmask.to_bits();

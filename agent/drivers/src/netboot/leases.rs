@@ -28,8 +28,8 @@ const DECLINED: Duration = Duration::from_secs(3600);
 pub(crate) struct Leases {
     range: RangeInclusive<u32>,
     lease: Duration,
-    /// Never leased: our own.
-    own: Ipv4Addr,
+    /// Never leased: our own, and those of the servers that leases name.
+    reserved: Vec<Ipv4Addr>,
     held: HashMap<Mac, Held>,
     declined: HashMap<Ipv4Addr, Instant>,
 }
@@ -48,14 +48,14 @@ impl Leases {
     pub(crate) fn new(
         range: &RangeInclusive<Ipv4Addr>,
         lease: Duration,
-        own: Ipv4Addr,
+        reserved: Vec<Ipv4Addr>,
         remembered: impl IntoIterator<Item = (Mac, Ipv4Addr)>,
         now: Instant,
     ) -> Self {
         let mut leases = Self {
             range: range.start().to_bits()..=range.end().to_bits(),
             lease,
-            own,
+            reserved,
             held: HashMap::new(),
             declined: HashMap::new(),
         };
@@ -159,7 +159,7 @@ impl Leases {
 
     fn is_free(&self, mac: Mac, address: Ipv4Addr, now: Instant) -> bool {
         self.range.contains(&address.to_bits())
-            && address != self.own
+            && !self.reserved.contains(&address)
             && self
                 .declined
                 .get(&address)

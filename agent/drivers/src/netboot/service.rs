@@ -5,7 +5,9 @@
 //! A missing interface is the same case: the agent goes on without a boot network.
 
 use std::io;
-use std::net::{SocketAddr, SocketAddrV4};
+use std::iter;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +23,7 @@ use super::handle::Handle;
 use super::interface::{self, Interface};
 use super::leases::Leases;
 use super::slot::{PhonedHome, Service};
-use super::{Config, Mode, RouterAdvertisements, http, lease_file, tftp};
+use super::{Config, Mode, Parameters, RouterAdvertisements, http, lease_file, tftp};
 use crate::driver::Class;
 
 #[cfg(test)]
@@ -49,9 +51,17 @@ pub enum Error {
     /// The interface is not there or has no address.
     #[error("look at the boot network's interface")]
     Interface(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The range holds an address that no host of the interface's network can have.
-    #[error("the address range is not inside the network of interface {interface}")]
-    RangeOutside {
+    /// A configured address that no host of the interface's network can have.
+    #[error(
+        "netboot.{key} = {value}: must be inside {network}, the network of interface {interface}"
+    )]
+    Outside {
+        /// Under `[netboot]` in the agent's file.
+        key: &'static str,
+        /// What stands there.
+        value: String,
+        /// Address and prefix length.
+        network: String,
         /// Its name.
         interface: String,
     },
@@ -102,7 +112,7 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::Range | Self::Lease | Self::RangeOutside { .. } => Class::Invalid,
+            Self::Range | Self::Lease | Self::Outside { .. } => Class::Invalid,
             Self::Interface(_)
             | Self::Bind { .. }
             | Self::Open { .. }
@@ -151,7 +161,7 @@ pub fn start(
     cancel: CancellationToken,
 ) -> Result<(Handle, Tasks), Error> {
     match &config.mode {
-        Mode::Own { range, lease } => {
+        Mode::Own { range, lease, .. } => {
             let size = range
                 .end()
                 .to_bits()
@@ -247,30 +257,34 @@ impl Tasks {
     }
 
     fn mode(&self, interface: &Interface) -> Result<(serve::Mode, Option<probe::Probe>), Error> {
-        let (range, lease) = match &self.config.mode {
-            Mode::Own { range, lease } => (range, *lease),
+        let (range, lease, parameters) = match &self.config.mode {
+            Mode::Own {
+                range,
+                lease,
+                parameters,
+            } => (range, *lease, parameters),
             Mode::Proxy => return Ok((serve::Mode::Proxy, None)),
             Mode::Relay => return Ok((serve::Mode::Relay, None)),
         };
-        // The ends are enough: a network has no holes. Our own address inside is left out when leasing.
-        let inside = |address| address == interface.address || interface.can_lease(address);
-        if !inside(*range.start()) || !inside(*range.end()) {
-            return Err(Error::RangeOutside {
-                interface: interface.name.clone(),
-            });
-        }
+        fits(interface, range, parameters)?;
         let file = self.config.lease_file.clone();
         let remembered = lease_file::read(&file).map_err(|source| Error::LeaseFile {
             path: file.clone(),
             source,
         })?;
-        let leases = Leases::new(range, lease, interface.address, remembered, Instant::now());
+        let reserved = iter::once(interface.address)
+            .chain(parameters.router)
+            .chain(parameters.dns.iter().copied())
+            .chain(parameters.ntp.iter().copied())
+            .collect();
+        let leases = Leases::new(range, lease, reserved, remembered, Instant::now());
         for (mac, address) in leases.remember() {
             self.handle.with(|table| table.leased(mac, address));
         }
         let (probe, reader) = probe::Probe::bind(self.handle.clone(), interface.clone())?;
         let mode = serve::Mode::Own {
-            leases,
+            leases: Box::new(leases),
+            parameters: parameters.clone(),
             file,
             verdict: reader.verdict,
             suspect: reader.suspect,
@@ -340,6 +354,31 @@ impl Tasks {
             },
             error = changed(interface) => Some(error),
         }
+    }
+}
+
+/// Whether everything that a lease says is of the interface's network. Resolvers and time servers are reached by the
+/// router, so they may be anywhere.
+fn fits(
+    interface: &Interface,
+    range: &RangeInclusive<Ipv4Addr>,
+    parameters: &Parameters,
+) -> Result<(), Error> {
+    let inside = |address| address == interface.address || interface.can_lease(address);
+    let outside = |key, value| Error::Outside {
+        key,
+        value,
+        network: interface.network(),
+        interface: interface.name.clone(),
+    };
+    // The ends are enough: a network has no holes. Reserved addresses inside are left out when leasing.
+    if !inside(*range.start()) || !inside(*range.end()) {
+        let value = format!("[{}, {}]", range.start(), range.end());
+        return Err(outside("range", value));
+    }
+    match parameters.router {
+        Some(router) if !inside(router) => Err(outside("router", router.to_string())),
+        Some(_) | None => Ok(()),
     }
 }
 

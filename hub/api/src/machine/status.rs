@@ -34,7 +34,7 @@ pub struct MachineStatus {
     /// The installation in work or done.
     #[serde(rename = "operationID")]
     pub operation_id: Option<String>,
-    /// What the installation was begun with; `UpToDate` compares the spec with it.
+    /// What the installation is made from; `UpToDate` compares the spec with it.
     pub installation: Option<InstallationStatus>,
     /// Which try of that installation, from 1.
     pub attempt: Option<i64>,
@@ -222,7 +222,7 @@ pub struct IntentStatus {
     pub accepted: Option<String>,
 }
 
-/// What an installation was begun with.
+/// What an installation is made from.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -169,25 +169,8 @@ pub(crate) fn bury(last: &Intent, generation: i64, bmc: Option<Uid>) -> Intent {
 
 /// What only a new installation applies: the operation that an intent asks for, and a digest of what it is made from.
 pub(crate) fn inputs(intent: &Intent) -> Option<(OperationId, Digest)> {
-    let MachineIntent {
-        target: _,
-        operation,
-        image,
-        root_hints,
-        allow_wipe: _,
-        power: _,
-        cleaning: _,
-        hostname,
-        ssh_keys,
-        user_data,
-        provisioned: _,
-        adopt: _,
-        extensions: _,
-    } = intent.read().ok()?;
-    // The key of user data counts by its content alone: the Secret may be made anew with the same.
-    let user_data = user_data.map(|key| key.digest);
-    let inputs = encode(&(image.digest, root_hints, hostname, ssh_keys, user_data));
-    Some((operation, Digest::of(&inputs)))
+    let wanted: MachineIntent = intent.read().ok()?;
+    Some((wanted.operation, wanted.inputs()))
 }
 
 /// What is wiped on release.

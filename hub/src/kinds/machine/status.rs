@@ -105,17 +105,28 @@ pub(crate) fn status(facts: &Facts<'_>, now: &Time) -> MachineStatus {
     status
 }
 
-/// What the installation was begun with: what is wanted, until the agent says that it has begun.
+/// What the installation is made from: what the agent says of the one on the disk; before there is one, or where the
+/// agent cannot say it, what was wanted when it began.
 fn installation(
     before: Option<InstallationStatus>,
     facts: &Facts<'_>,
 ) -> Option<InstallationStatus> {
-    let Some((operation, inputs)) = facts.inputs else {
-        return before;
-    };
-    let wanted = InstallationStatus {
+    let of = |operation: OperationId, inputs: Digest| InstallationStatus {
         operation_id: operation.to_string(),
         inputs: inputs.to_string(),
+    };
+    let told = facts.heard.and_then(|heard| {
+        let inputs = heard.report.inputs()?;
+        Some((heard.report.operation, inputs))
+    });
+    let (operation, wanted) = match (told, facts.inputs) {
+        (Some((done, inputs)), Some((operation, _))) if done == operation => {
+            return Some(of(done, inputs));
+        }
+        (Some((done, inputs)), None) => return Some(of(done, inputs)),
+        // A new token: what is on the disk is to be replaced.
+        (Some(_) | None, Some((operation, inputs))) => (operation, of(operation, inputs)),
+        (None, None) => return before,
     };
     let is_another = before
         .as_ref()
@@ -361,7 +372,7 @@ fn parts(
     says: &mut Says<'_>,
     facts: &Facts<'_>,
     verdict: Option<&Verdict>,
-    begun_with: Option<&InstallationStatus>,
+    made_from: Option<&InstallationStatus>,
 ) {
     let spec = &facts.machine.spec;
     says.not_supported(
@@ -442,7 +453,7 @@ fn parts(
         }
         (Some(_), None) => {
             let is_same = facts.inputs.is_none_or(|(_, inputs)| {
-                begun_with.is_none_or(|begun| begun.inputs == inputs.to_string())
+                made_from.is_none_or(|made| made.inputs == inputs.to_string())
             });
             if is_same {
                 says.set(types::UP_TO_DATE, State::True, Reason::AsExpected, "");

@@ -145,7 +145,7 @@ fn inspect(context: &Context<'_>, system: &System) -> Next<Step> {
         }
         return given_up(context, system, failure);
     }
-    if !boot::installer_is_open(sight, Mac(host.target.boot_mac), attempt) {
+    if !boot::installer_is_open(sight, Mac(host.target.boot_mac), attempt, Task::Inspect) {
         return boot::network_trouble(sight).unwrap_or_else(|| {
             step(
                 operation,
@@ -166,7 +166,7 @@ fn inspect(context: &Context<'_>, system: &System) -> Next<Step> {
         target: BootTarget::Network,
         mode: host.target.boot_mode,
         operation,
-        step: Kind::StartInstaller,
+        step: Kind::StartInstaller(Task::Inspect),
         begun: record.installer,
     };
     boot::start(sight, start).unwrap_or_else(|| boot::installer_progress(sight))
@@ -315,7 +315,8 @@ fn end_boot(context: &Context<'_>, system: &System) -> Option<Next<Step>> {
     if record.guest != Begun::No && system.power == Power::On {
         return None;
     }
-    if system.boots(BootTarget::Network, mode) && observed.sight.boot_sets < BOOT_SETS {
+    let tries = boot::times_set(&observed.sight, BootTarget::Disk);
+    if system.boots(BootTarget::Network, mode) && tries < BOOT_SETS {
         return Some(step(operation, Kind::SetBoot(BootTarget::Disk)));
     }
     match system.power {

@@ -5,12 +5,11 @@ use vitistack_protocol::message::intent::{HostIntent, Intent};
 use vitistack_protocol::message::numbered::{HostPhase, Reason};
 use vitistack_protocol::message::report::{HostReport, Inventory};
 
-use super::super::Error;
 use super::super::boot::cause;
 use super::super::record;
-use super::super::step::{Step, note};
-use super::{Observed, plan};
-use crate::driver::{Next, ReportBody, Step as _};
+use super::super::step::note;
+use super::{HostDriver, Observed, plan};
+use crate::driver::{Next, Outcome, ReportBody, Step as _};
 use crate::journal::Journal;
 
 /// What a report is made from.
@@ -20,8 +19,7 @@ pub(crate) struct Told<'a> {
     pub(crate) host: Option<&'a HostIntent>,
     pub(crate) observed: Option<&'a Observed>,
     pub(crate) journal: &'a Journal,
-    pub(crate) next: Option<&'a Next<Step>>,
-    pub(crate) error: Option<&'a Error>,
+    pub(crate) outcome: Outcome<'a, HostDriver>,
 }
 
 pub(crate) fn render(told: &Told<'_>) -> ReportBody {
@@ -29,11 +27,10 @@ pub(crate) fn render(told: &Told<'_>) -> ReportBody {
         intent,
         observed,
         journal,
-        next,
-        error,
+        outcome,
         ..
     } = told;
-    let gone = intent.absent && matches!(next, Some(Next::Done));
+    let gone = intent.absent && matches!(outcome, Outcome::Planned(Next::Done));
     let system = observed.and_then(|observed| observed.sight.bmc.as_ref().ok());
     // The newest inspection that came to its end, also while another one is asked for.
     let inspected = journal.operation.and_then(|operation| {
@@ -43,11 +40,11 @@ pub(crate) fn render(told: &Told<'_>) -> ReportBody {
         nics: observed.map_or_else(Vec::new, |observed| observed.nics.clone()),
         ..system.inventory.clone()
     });
-    let why = match (next, error) {
-        (_, Some(error)) => error.cause(),
-        (Some(Next::Wait { cause, .. } | Next::Fail { cause }), None) => cause.clone(),
-        (Some(Next::Do(step)), None) => cause(Reason::Progressing, step.name()),
-        (Some(Next::Done) | None, None) => cause(Reason::None, ""),
+    let why = match outcome {
+        Outcome::Failed(error) => error.cause(),
+        Outcome::Planned(Next::Wait { cause, .. } | Next::Fail { cause }) => cause.clone(),
+        Outcome::Planned(Next::Do(step)) => cause(Reason::Progressing, step.name()),
+        Outcome::Planned(Next::Done) => cause(Reason::None, ""),
     };
     let report = HostReport {
         phase: if gone {
@@ -70,7 +67,7 @@ pub(crate) fn render(told: &Told<'_>) -> ReportBody {
 }
 
 fn phase(told: &Told<'_>, reachable: bool, reason: Reason) -> HostPhase {
-    if matches!(told.next, Some(Next::Fail { .. })) {
+    if matches!(told.outcome, Outcome::Planned(Next::Fail { .. })) {
         return HostPhase::Failed;
     }
     let Some(host) = told.host else {
@@ -84,9 +81,9 @@ fn phase(told: &Told<'_>, reachable: bool, reason: Reason) -> HostPhase {
     }
     let inspected = record::inspected(told.journal, host.inspection_operation).is_some();
     let begun = told.journal.operation == Some(host.inspection_operation);
-    match told.next {
+    match &told.outcome {
         // As known as it gets until somebody acts: free all the same.
-        Some(Next::Wait { .. })
+        Outcome::Planned(Next::Wait { .. })
             if matches!(
                 reason,
                 Reason::InspectionWaits | Reason::NetbootDisabled | Reason::ForeignDhcpServer
@@ -94,11 +91,15 @@ fn phase(told: &Told<'_>, reachable: bool, reason: Reason) -> HostPhase {
         {
             HostPhase::Available
         }
-        Some(Next::Done) => HostPhase::Available,
-        Some(_) if !plan::may_boot(host) => HostPhase::Available,
-        Some(Next::Do(_) | Next::Wait { .. } | Next::Fail { .. }) | None if inspected => {
+        Outcome::Planned(Next::Done) => HostPhase::Available,
+        Outcome::Planned(_) if !plan::may_boot(host) => HostPhase::Available,
+        Outcome::Planned(Next::Do(_) | Next::Wait { .. } | Next::Fail { .. })
+        | Outcome::Failed(_)
+            if inspected =>
+        {
             HostPhase::Available
         }
-        Some(Next::Do(_) | Next::Wait { .. } | Next::Fail { .. }) | None => HostPhase::Inspecting,
+        Outcome::Planned(Next::Do(_) | Next::Wait { .. } | Next::Fail { .. })
+        | Outcome::Failed(_) => HostPhase::Inspecting,
     }
 }

@@ -12,7 +12,7 @@ use super::super::redfish::Power;
 use super::super::step::{Kind, Step, note};
 use super::plan::{self, Context};
 use super::{Observed, report};
-use crate::driver::{Class, Next};
+use crate::driver::{Class, Next, Outcome};
 use crate::journal::Journal;
 use crate::netboot::slot::Service;
 
@@ -55,8 +55,7 @@ fn told(host: &HostIntent, server: &mut Server, journal: &Journal) -> HostReport
         host: Some(host),
         observed: Some(&seen),
         journal,
-        next: Some(&next),
-        error: None,
+        outcome: Outcome::Planned(&next),
     });
     postcard::from_bytes(&body.body).unwrap()
 }

@@ -144,12 +144,24 @@ fn install(context: &Context<'_>) -> Next<Step> {
     if let Some(failure) = &record.failure {
         return after_failure(context, subject, failure);
     }
-    if !boot::installer_is_open(&observed.sight, Mac(machine.target.boot_mac), attempt) {
+    let wanted = machine.inputs();
+    // A server that was started has its plan, or will fetch it.
+    let inputs = match record.installer {
+        Begun::No => wanted,
+        Begun::Maybe | Begun::Yes => record.inputs.unwrap_or(wanted),
+    };
+    let task = Task::Install { inputs };
+    let mac = Mac(machine.target.boot_mac);
+    if !boot::installer_is_open(&observed.sight, mac, attempt, task) {
+        // That plan went with the agent's process and cannot be made again from what is wanted now.
+        if inputs != wanted {
+            return begin(context, subject);
+        }
         return ready(context).unwrap_or_else(|| {
             step(
                 machine.operation,
                 Kind::OpenInstaller {
-                    task: Task::Install,
+                    task,
                     attempt: Box::new(attempt.clone()),
                 },
             )
@@ -162,7 +174,7 @@ fn install(context: &Context<'_>) -> Next<Step> {
         target: BootTarget::Network,
         mode: machine.target.boot_mode,
         operation: machine.operation,
-        step: Kind::StartInstaller,
+        step: Kind::StartInstaller(task),
         begun: record.installer,
     };
     if let Some(failure) = boot::late_installer(&observed.sight, record.installer, context.timing) {
@@ -312,7 +324,7 @@ fn after_failure(context: &Context<'_>, subject: Subject, failure: &Failure) -> 
         },
         Ok(system)
             if system.boots(BootTarget::Network, machine.target.boot_mode)
-                && sight.boot_sets < BOOT_SETS =>
+                && boot::times_set(sight, BootTarget::Disk) < BOOT_SETS =>
         {
             step(machine.operation, Kind::SetBoot(BootTarget::Disk))
         }

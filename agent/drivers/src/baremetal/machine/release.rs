@@ -140,7 +140,7 @@ fn disarm(context: &Context<'_>) -> Option<Next<Step>> {
         Ok(system) => system,
         Err(trouble) => return Some(boot::wait_for(trouble)),
     };
-    (system.boots(BootTarget::Network, mode) && sight.boot_sets < 2)
+    (system.boots(BootTarget::Network, mode) && boot::times_set(sight, BootTarget::Disk) < 2)
         .then(|| step(operation(context.object), Kind::SetBoot(BootTarget::Disk)))
 }
 
@@ -180,7 +180,7 @@ fn wipe(context: &Context<'_>, release: &Record, disks: Vec<String>) -> Next<Ste
             ),
         );
     }
-    if !boot::installer_is_open(sight, Mac(machine.target.boot_mac), attempt) {
+    if !boot::installer_is_open(sight, Mac(machine.target.boot_mac), attempt, Task::Wipe) {
         return boot::network_trouble(sight).unwrap_or_else(|| {
             step(
                 operation,
@@ -201,7 +201,7 @@ fn wipe(context: &Context<'_>, release: &Record, disks: Vec<String>) -> Next<Ste
         target: BootTarget::Network,
         mode: machine.target.boot_mode,
         operation,
-        step: Kind::StartInstaller,
+        step: Kind::StartInstaller(Task::Wipe),
         begun: release.installer,
     };
     boot::start(sight, start).unwrap_or_else(|| boot::installer_progress(sight))

@@ -7,12 +7,11 @@ use vitistack_protocol::message::intent::{Intent, MachineIntent};
 use vitistack_protocol::message::numbered::{MachinePhase, PowerState, Reason};
 use vitistack_protocol::message::report::{Cause, MachineReport, Progress};
 
-use super::super::Error;
 use super::super::boot::cause;
-use super::super::step::{Step, note};
+use super::super::step::note;
 use super::plan::{self, Standing};
-use super::{Observed, current};
-use crate::driver::{Next, ReportBody, Step as _};
+use super::{MachineDriver, Observed, current};
+use crate::driver::{Next, Outcome, ReportBody, Step as _};
 use crate::journal::Journal;
 
 /// What a report is made from.
@@ -22,12 +21,11 @@ pub(crate) struct Told<'a> {
     pub(crate) machine: Option<&'a MachineIntent>,
     pub(crate) observed: Option<&'a Observed>,
     pub(crate) journal: &'a Journal,
-    pub(crate) next: Option<&'a Next<Step>>,
-    pub(crate) error: Option<&'a Error>,
+    pub(crate) outcome: Outcome<'a, MachineDriver>,
 }
 
 pub(crate) fn render(told: &Told<'_>) -> ReportBody {
-    let gone = told.intent.absent && matches!(told.next, Some(Next::Done));
+    let gone = told.intent.absent && matches!(told.outcome, Outcome::Planned(Next::Done));
     let report = match told.machine {
         Some(machine) => facts(told, machine, gone),
         None => unreadable(told),
@@ -63,35 +61,31 @@ fn facts(told: &Told<'_>, machine: &MachineIntent, gone: bool) -> MachineReport 
         intent,
         observed,
         journal,
-        next,
-        error,
+        outcome,
         ..
     } = told;
     let (_, record) = current(intent, machine, journal);
-    let standing = plan::standing(
-        intent.object.uid,
-        machine,
-        &super::Record::read(journal, machine.operation),
-        journal,
-    );
+    let installation = super::Record::read(journal, machine.operation);
+    let standing = plan::standing(intent.object.uid, machine, &installation, journal);
+    let made_from = installation.written.and(installation.inputs);
     let power = observed
         .and_then(|observed| observed.sight.bmc.as_ref().ok())
         .and_then(|system| system.power_state());
     let spoke = spoke(told, machine);
-    let phase = match next {
+    let phase = match outcome {
         _ if gone => MachinePhase::Gone,
-        Some(Next::Fail { .. }) => MachinePhase::Failed,
+        Outcome::Planned(Next::Fail { .. }) => MachinePhase::Failed,
         _ if intent.absent => MachinePhase::Releasing,
         _ => phase(machine, &standing, record.attempt, power, spoke.is_some()),
     };
-    let why = match (next, error) {
-        (_, Some(error)) => error.cause(),
-        (Some(Next::Wait { cause, .. } | Next::Fail { cause }), None) => cause.clone(),
-        (Some(Next::Do(step)), None) => cause(Reason::Progressing, step.name()),
-        (Some(Next::Done) | None, None) if phase == MachinePhase::Running => {
+    let why = match outcome {
+        Outcome::Failed(error) => error.cause(),
+        Outcome::Planned(Next::Wait { cause, .. } | Next::Fail { cause }) => cause.clone(),
+        Outcome::Planned(Next::Do(step)) => cause(Reason::Progressing, step.name()),
+        Outcome::Planned(Next::Done) if phase == MachinePhase::Running => {
             spoke.unwrap_or_else(|| cause(Reason::None, ""))
         }
-        (Some(Next::Done) | None, None) => cause(Reason::None, ""),
+        Outcome::Planned(Next::Done) => cause(Reason::None, ""),
     };
     MachineReport {
         phase,
@@ -103,7 +97,7 @@ fn facts(told: &Told<'_>, machine: &MachineIntent, gone: bool) -> MachineReport 
         progress: observed.and_then(progress),
         provisioned: proof(machine, standing, intent.object.uid, journal, gone),
         addresses: addresses(told, machine),
-        extensions: Extensions::default(),
+        extensions: MachineReport::extensions_of(made_from),
     }
 }
 
@@ -191,10 +185,10 @@ fn addresses(told: &Told<'_>, machine: &MachineIntent) -> Vec<String> {
 fn unreadable(told: &Told<'_>) -> MachineReport {
     MachineReport {
         phase: MachinePhase::Failed,
-        cause: told.error.map_or_else(
-            || cause(Reason::Progressing, "the intent cannot be read"),
-            |error| error.cause(),
-        ),
+        cause: match told.outcome {
+            Outcome::Failed(error) => error.cause(),
+            Outcome::Planned(_) => cause(Reason::Progressing, "the intent cannot be read"),
+        },
         power: None,
         host: Uid([0; 16]),
         operation: vitistack_protocol::ids::OperationId([0; 16]),

@@ -1,5 +1,6 @@
 //! The rules of a Machine's plan as tables, and whole lives on a simulated server with the agent dying at every point.
 
+mod inputs;
 mod release;
 
 use std::net::IpAddr;
@@ -13,11 +14,11 @@ use vitistack_protocol::message::report::MachineReport;
 use super::super::boot::Timing;
 use super::super::fixture::{self, DISK, Death, IMAGE, INSTALL, MACHINE, OTHER, Runs, Server};
 use super::super::record::Record;
-use super::super::redfish::Power;
+use super::super::redfish::{BootTarget, Power};
 use super::super::step::Step;
 use super::plan::Context;
 use super::{Observed, UserData, plan, report};
-use crate::driver::{Class, Heard, Next};
+use crate::driver::{Class, Heard, Next, Outcome};
 use crate::image;
 use crate::journal::Journal;
 use crate::netboot::slot::Service;
@@ -85,8 +86,7 @@ fn told(
         machine: Some(machine),
         observed: Some(&seen),
         journal,
-        next: Some(&next),
-        error: None,
+        outcome: Outcome::Planned(&next),
     });
     postcard::from_bytes(&body.body).unwrap()
 }
@@ -227,7 +227,7 @@ fn a_bmc_that_loses_the_override_never_costs_the_old_system_its_power() {
     assert_eq!(end, "does not end");
     assert_eq!((server.power, server.runs), (Power::On, Runs::OldSystem));
     let mut seen = observed(&mut server);
-    seen.sight.boot_sets = super::super::boot::BOOT_SETS;
+    seen.sight.boot_sets = vec![BootTarget::Network; super::super::boot::BOOT_SETS];
     let mut journal = Journal::default();
     // As far as the slot, then the override is not set a fourth time.
     for _ in 0..2 {

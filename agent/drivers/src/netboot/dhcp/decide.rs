@@ -9,6 +9,7 @@ use dhcproto::v4::MessageType;
 
 use super::packet::{Answer, Boot, Client, Lease, Platform, Request};
 use super::{CLIENT_PORT, SERVER_PORT};
+use crate::netboot::Parameters;
 use crate::netboot::leases::{Leased, Leases};
 use crate::netboot::slot::{Mac, Purpose, Slot};
 
@@ -32,11 +33,18 @@ pub(crate) struct Site {
 #[derive(Debug)]
 pub(crate) enum Policy<'a> {
     /// We give addresses.
-    Own(&'a mut Leases),
+    Own(Own<'a>),
     /// Somebody else on the wire does.
     Proxy,
     /// Somebody else does, and requests come by a relay.
     Relay,
+}
+
+/// What the own mode gives.
+#[derive(Debug)]
+pub(crate) struct Own<'a> {
+    pub(crate) leases: &'a mut Leases,
+    pub(crate) parameters: &'a Parameters,
 }
 
 /// Which of our ports the request came to.
@@ -102,7 +110,7 @@ pub(crate) fn decide(
         return SILENCE;
     };
     match (policy, port, request.relay()) {
-        (Policy::Own(leases), Port::Server, None) => own(request, slot, leases, site, now),
+        (Policy::Own(ours), Port::Server, None) => own(request, slot, ours, site, now),
         (Policy::Proxy, Port::Server, None) => beside(request, slot, site, To::Broadcast),
         (Policy::Relay, Port::Server, Some(relay)) => {
             let to = To::Socket(SocketAddrV4::new(relay, SERVER_PORT));
@@ -117,17 +125,17 @@ pub(crate) fn decide(
 }
 
 /// The own mode: addresses, and with them what to boot.
-fn own(request: &Request, slot: &Slot, leases: &mut Leases, site: Site, now: Instant) -> Decision {
+fn own(request: &Request, slot: &Slot, ours: Own<'_>, site: Site, now: Instant) -> Decision {
     match request.kind {
         MessageType::Discover => {
-            let address = leases.offer(request.mac, request.wanted(), now);
+            let address = ours.leases.offer(request.mac, request.wanted(), now);
             Decision {
                 reply: address
-                    .map(|address| grant(request, slot, site, leases, MessageType::Offer, address)),
+                    .map(|address| grant(request, slot, site, &ours, MessageType::Offer, address)),
                 effect: boot_requested(request.client),
             }
         }
-        MessageType::Request => own_request(request, slot, leases, site, now),
+        MessageType::Request => own_request(request, slot, ours, site, now),
         MessageType::Decline | MessageType::Release => {
             // DECLINE names the address in an option, RELEASE in the header (RFC 2131 table 5).
             let (Some(address), Some(server)) = (
@@ -140,9 +148,9 @@ fn own(request: &Request, slot: &Slot, leases: &mut Leases, site: Site, now: Ins
                 return SILENCE;
             }
             if request.kind == MessageType::Decline {
-                leases.decline(request.mac, address, now);
+                ours.leases.decline(request.mac, address, now);
             } else {
-                leases.release(request.mac, address, now);
+                ours.leases.release(request.mac, address, now);
             }
             Decision {
                 reply: None,
@@ -153,15 +161,15 @@ fn own(request: &Request, slot: &Slot, leases: &mut Leases, site: Site, now: Ins
             let Some(address) = request.own_address() else {
                 return SILENCE;
             };
-            let lease = Lease {
-                address,
-                netmask: site.netmask,
-                duration: None,
-            };
             let answer = Answer {
                 kind: MessageType::Ack,
                 server: site.address,
-                lease: Some(lease),
+                lease: Some(Lease {
+                    address,
+                    netmask: site.netmask,
+                    duration: None,
+                    parameters: ours.parameters.clone(),
+                }),
                 boot: boot(request.client, slot, site),
             };
             let to = To::Socket(SocketAddrV4::new(address, CLIENT_PORT));
@@ -178,7 +186,7 @@ fn own(request: &Request, slot: &Slot, leases: &mut Leases, site: Site, now: Ins
 fn own_request(
     request: &Request,
     slot: &Slot,
-    leases: &mut Leases,
+    ours: Own<'_>,
     site: Site,
     now: Instant,
 ) -> Decision {
@@ -192,7 +200,7 @@ fn own_request(
     let Some(address) = request.wanted().or_else(|| request.own_address()) else {
         return SILENCE;
     };
-    let new = match leases.lease(request.mac, address, now) {
+    let new = match ours.leases.lease(request.mac, address, now) {
         Leased::New => true,
         Leased::Known => false,
         Leased::Refused if chosen.is_some() => {
@@ -211,14 +219,7 @@ fn own_request(
         Leased::Refused => return SILENCE,
     };
     Decision {
-        reply: Some(grant(
-            request,
-            slot,
-            site,
-            leases,
-            MessageType::Ack,
-            address,
-        )),
+        reply: Some(grant(request, slot, site, &ours, MessageType::Ack, address)),
         effect: Some(Effect::Leased { address, new }),
     }
 }
@@ -228,7 +229,7 @@ fn grant(
     request: &Request,
     slot: &Slot,
     site: Site,
-    leases: &Leases,
+    ours: &Own<'_>,
     kind: MessageType,
     address: Ipv4Addr,
 ) -> (Answer, To) {
@@ -238,7 +239,8 @@ fn grant(
         lease: Some(Lease {
             address,
             netmask: site.netmask,
-            duration: Some(leases.duration()),
+            duration: Some(ours.leases.duration()),
+            parameters: ours.parameters.clone(),
         }),
         boot: boot(request.client, slot, site),
     };

@@ -10,6 +10,7 @@ use dhcproto::v4::{
 };
 use dhcproto::{Decodable as _, Decoder, Encodable as _};
 
+use crate::netboot::Parameters;
 use crate::netboot::slot::Mac;
 
 #[cfg(test)]
@@ -83,12 +84,14 @@ pub(crate) struct Answer {
 }
 
 /// An address for the client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Lease {
     pub(crate) address: Ipv4Addr,
     pub(crate) netmask: Ipv4Addr,
     /// `None` in the answer to INFORM, which prolongs nothing.
     pub(crate) duration: Option<Duration>,
+    /// What goes with it, as far as the client wants to know it.
+    pub(crate) parameters: Parameters,
 }
 
 /// What the client boots.
@@ -224,11 +227,34 @@ impl Request {
                 opts.insert(DhcpOption::AddressLeaseTime(seconds));
                 message.set_yiaddr(lease.address);
             }
+            self.add_parameters(&mut message, &lease.parameters);
         }
         if let Some(boot) = &answer.boot {
             self.add_boot(&mut message, answer, boot)?;
         }
         encode(message, request.xid(), self.relay_information.as_deref())
+    }
+
+    fn add_parameters(&self, message: &mut Message, parameters: &Parameters) {
+        let Parameters {
+            router,
+            dns,
+            domain,
+            ntp,
+        } = parameters;
+        let some = |list: &Vec<Ipv4Addr>| Some(list.clone()).filter(|list| !list.is_empty());
+        let known = [
+            router.map(|router| DhcpOption::Router(vec![router])),
+            some(dns).map(DhcpOption::DomainNameServer),
+            domain.clone().map(DhcpOption::DomainName),
+            some(ntp).map(DhcpOption::NtpServers),
+        ];
+        let opts = message.opts_mut();
+        for option in known.into_iter().flatten() {
+            if self.takes(OptionCode::from(&option)) {
+                opts.insert(option);
+            }
+        }
     }
 
     fn add_boot(&self, message: &mut Message, answer: &Answer, boot: &Boot) -> Option<()> {
@@ -266,10 +292,20 @@ impl Request {
         Some(())
     }
 
+    /// Whether the client's list names the option.
     fn asks_for(&self, code: OptionCode) -> bool {
+        self.asked().is_some_and(|codes| codes.contains(&code))
+    }
+
+    /// The same, but a client without a list is told what there is (RFC 2131 section 4.3.1).
+    fn takes(&self, code: OptionCode) -> bool {
+        self.asked().is_none_or(|codes| codes.contains(&code))
+    }
+
+    fn asked(&self) -> Option<&[OptionCode]> {
         match self.message.opts().get(OptionCode::ParameterRequestList) {
-            Some(DhcpOption::ParameterRequestList(codes)) => codes.contains(&code),
-            Some(_) | None => false,
+            Some(DhcpOption::ParameterRequestList(codes)) => Some(codes),
+            Some(_) | None => None,
         }
     }
 }

@@ -15,10 +15,11 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 
-use super::decide::{Decision, Effect, Policy, Port, Site, To, decide};
+use super::decide::{Decision, Effect, Own, Policy, Port, Site, To, decide};
 use super::packet::{self, Request};
 use super::watch::Verdict;
 use super::{CLIENT_PORT, PXE_PORT, SERVER_PORT};
+use crate::netboot::Parameters;
 use crate::netboot::frame::{self, End};
 use crate::netboot::handle::Handle;
 use crate::netboot::interface::{self, Interface};
@@ -49,7 +50,8 @@ pub(crate) struct Server {
 #[derive(Debug)]
 pub(crate) enum Mode {
     Own {
-        leases: Leases,
+        leases: Box<Leases>,
+        parameters: Parameters,
         file: PathBuf,
         verdict: watch::Receiver<Verdict>,
         /// To the probe: somebody took another server's offer. When full, a look is due anyway.
@@ -128,9 +130,12 @@ impl Server {
         };
         let policy = match &mut self.mode {
             Mode::Own {
-                leases, verdict, ..
+                leases,
+                parameters,
+                verdict,
+                ..
             } => match *verdict.borrow() {
-                Verdict::Clear => Policy::Own(leases),
+                Verdict::Clear => Policy::Own(Own { leases, parameters }),
                 Verdict::Looking | Verdict::Foreign(_) => return Ok(()),
             },
             Mode::Proxy => Policy::Proxy,

@@ -16,7 +16,7 @@ fn address(last: u8) -> Ipv4Addr {
 }
 
 fn leases(first: u8, last: u8, now: Instant) -> Leases {
-    Leases::new(&(address(first)..=address(last)), LEASE, OWN, [], now)
+    Leases::new(&(address(first)..=address(last)), LEASE, vec![OWN], [], now)
 }
 
 #[test]
@@ -94,11 +94,11 @@ fn a_restart_remembers_leases_and_forgets_offers() {
     assert_eq!(kept, [(mac(1), address(12))]);
 
     let range = address(10)..=address(20);
-    let mut after = Leases::new(&range, LEASE, OWN, kept, now);
+    let mut after = Leases::new(&range, LEASE, vec![OWN], kept, now);
     assert_eq!(after.lease(mac(3), address(12), now), Leased::Refused);
     assert_eq!(after.offer(mac(1), None, now), Some(address(12)));
     let narrower = address(13)..=address(20);
-    let after = Leases::new(&narrower, LEASE, OWN, [(mac(1), address(12))], now);
+    let after = Leases::new(&narrower, LEASE, vec![OWN], [(mac(1), address(12))], now);
     assert_eq!(after.remember(), []);
 }
 

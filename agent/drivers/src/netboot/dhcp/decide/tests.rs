@@ -7,8 +7,9 @@ use vitistack_installer_wire as wire;
 use vitistack_protocol::ids::{OperationId, Uid};
 use vitistack_protocol::message::numbered::BootMode;
 
-use super::{Decision, Effect, Policy, Port, SILENCE, Site, To, decide};
+use super::{Decision, Effect, Own, Policy, Port, SILENCE, Site, To, decide};
 use crate::capability::Capability;
+use crate::netboot::Parameters;
 use crate::netboot::dhcp::packet::tests::{MAC, request};
 use crate::netboot::dhcp::packet::{Boot, parse};
 use crate::netboot::leases::Leases;
@@ -21,6 +22,7 @@ const SITE: Site = Site {
 };
 /// The only address of the range.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 100);
+const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 254);
 const OURS: &str = "36040a630001";
 const THEIRS: &str = "36040a630002";
 
@@ -70,10 +72,24 @@ fn leases() -> Leases {
     Leases::new(
         &(ADDRESS..=ADDRESS),
         Duration::from_secs(600),
-        SITE.address,
+        vec![SITE.address],
         [],
         Instant::now(),
     )
+}
+
+/// The own mode with a router and nothing else to say.
+fn giving(leases: &mut Leases) -> Policy<'_> {
+    static PARAMETERS: Parameters = Parameters {
+        router: Some(ROUTER),
+        dns: Vec::new(),
+        domain: None,
+        ntp: Vec::new(),
+    };
+    Policy::Own(Own {
+        leases,
+        parameters: &PARAMETERS,
+    })
 }
 
 /// Decides in the own mode about a packet with these options.
@@ -83,7 +99,7 @@ fn own(leases: &mut Leases, slot: Option<&Slot>, options: &str) -> Decision {
         &request,
         Port::Server,
         slot,
-        Policy::Own(leases),
+        giving(leases),
         SITE,
         Instant::now(),
     )
@@ -249,6 +265,45 @@ fn requests_in_the_own_mode() {
 }
 
 #[test]
+fn the_router_goes_with_every_address_of_ours_and_with_nothing_else() {
+    let slot = installer();
+    let router = |decision: Decision| {
+        let lease = decision.reply.and_then(|(answer, _)| answer.lease);
+        lease.and_then(|lease| lease.parameters.router)
+    };
+    let informed = with_ciaddr("350108", ADDRESS);
+    let own = |bytes: &[u8]| {
+        router(beside(
+            giving(&mut leases()),
+            Port::Server,
+            Some(&slot),
+            bytes,
+        ))
+    };
+    let table = [
+        ("offer", request("350101 ff"), Some(ROUTER)),
+        (
+            "lease",
+            request(&format!("350103 32040a630064 {OURS} ff")),
+            Some(ROUTER),
+        ),
+        ("answer to INFORM", informed, Some(ROUTER)),
+        (
+            "refusal",
+            request(&format!("350103 3204c0a80001 {OURS} ff")),
+            None,
+        ),
+    ];
+    for (name, bytes, expected) in table {
+        assert_eq!(own(&bytes), expected, "{name}");
+    }
+    let firmware = request(&format!("350101 {UEFI} ff"));
+    let proxied = beside(Policy::Proxy, Port::Server, Some(&slot), &firmware);
+    assert!(proxied.reply.is_some());
+    assert_eq!(router(proxied), None, "beside another server");
+}
+
+#[test]
 fn a_renewal_is_answered_where_the_client_is() {
     let mut leases = leases();
     let slot = local();
@@ -262,7 +317,7 @@ fn a_renewal_is_answered_where_the_client_is() {
         &renewal,
         Port::Server,
         Some(&slot),
-        Policy::Own(&mut leases),
+        giving(&mut leases),
         SITE,
         Instant::now(),
     );
@@ -280,7 +335,7 @@ fn a_renewal_is_answered_where_the_client_is() {
         &foreign,
         Port::Server,
         Some(&slot),
-        Policy::Own(&mut leases),
+        giving(&mut leases),
         SITE,
         Instant::now(),
     );
@@ -298,12 +353,7 @@ fn an_offer_goes_where_the_client_can_hear_it() {
     assert_eq!(offer.reply.map(|(_, to)| to), Some(link));
     let mut bytes = request("350101 ff");
     bytes[10] = 0x80;
-    let offer = beside(
-        Policy::Own(&mut leases()),
-        Port::Server,
-        Some(&slot),
-        &bytes,
-    );
+    let offer = beside(giving(&mut leases()), Port::Server, Some(&slot), &bytes);
     assert_eq!(offer.reply.map(|(_, to)| to), Some(To::Broadcast));
 }
 
@@ -340,7 +390,7 @@ fn a_declined_address_is_not_offered_again() {
 fn the_own_mode_leaves_relayed_requests_alone() {
     let bytes = with_relay(&format!("350101 {UEFI}"), Ipv4Addr::new(10, 1, 0, 1));
     let got = beside(
-        Policy::Own(&mut leases()),
+        giving(&mut leases()),
         Port::Server,
         Some(&installer()),
         &bytes,

@@ -4,6 +4,7 @@ use std::time::Duration;
 use dhcproto::v4::MessageType;
 
 use super::{Answer, Boot, Client, Lease, Platform, foreign_offer, parse, probe};
+use crate::netboot::Parameters;
 use crate::netboot::slot::Mac;
 
 pub(crate) const MAC: Mac = Mac([0x52, 0x54, 0, 0x99, 0, 1]);
@@ -160,6 +161,7 @@ fn answers_byte_by_byte() {
         address: Ipv4Addr::new(10, 99, 0, 100),
         netmask: Ipv4Addr::new(255, 255, 255, 0),
         duration: Some(Duration::from_secs(600)),
+        parameters: Parameters::default(),
     });
     let answer = |lease, boot| Answer {
         kind: MessageType::Offer,
@@ -175,20 +177,20 @@ fn answers_byte_by_byte() {
         (
             "plain lease; identifiers come back",
             "350101 3d0701525400990001 61110000112233445566778899aabbccddeeff ff",
-            answer(lease, None),
+            answer(lease.clone(), None),
             "0a6300640000000000000000 \"\" 0104ffffff00330400000258350102\
              36040a6300013d070152540099000161110000112233445566778899aabbccddeeffff",
         ),
         (
             "a relay's information comes back, last",
             "350101 520601040a630002 ff",
-            answer(lease, None),
+            answer(lease.clone(), None),
             "0a6300640000000000000000 \"\" 0104ffffff0033040000025835010236040a630001520601040a630002ff",
         ),
         (
             "firmware, own mode: name in the header and, as asked for, in an option; server as text",
             OVMF_PXE,
-            answer(lease, uefi()),
+            answer(lease.clone(), uefi()),
             "0a6300640a63000100000000 \"snponly.efi\" 0104ffffff0033040000025835010236040a630001\
              420931302e39392e302e31430b736e706f6e6c792e656669ff",
         ),
@@ -202,14 +204,14 @@ fn answers_byte_by_byte() {
         (
             "iPXE is told not to wait",
             ipxe,
-            answer(lease, script()),
+            answer(lease.clone(), script()),
             "0a6300640a63000100000000 \"http://10.99.0.1:8080/boot.ipxe\" 0104ffffff003304000002583501023604\
              0a630001431f687474703a2f2f31302e39392e302e313a383038302f626f6f742e69707865af04b00101ffff",
         ),
         (
             "HTTP boot gets its class back, and the URL though it did not ask",
             "350101 5d020010 3c0a48545450436c69656e74 ff",
-            answer(lease, http()),
+            answer(lease.clone(), http()),
             "0a6300640a63000100000000 \"http://10.99.0.1/s.efi\" 0104ffffff0033040000025835010236040a630001\
              3c0a48545450436c69656e744316687474703a2f2f31302e39392e302e312f732e656669ff",
         ),
@@ -219,6 +221,121 @@ fn answers_byte_by_byte() {
         let squeeze = |text: &str| text.split_whitespace().collect::<String>();
         assert_eq!(squeeze(&got), squeeze(expected), "{name}");
     }
+}
+
+#[test]
+fn what_is_set_is_said_to_whoever_wants_to_know_it() {
+    let [router, dns, other, time] = [254, 2, 3, 4].map(|last| Ipv4Addr::new(10, 99, 0, last));
+    let all = Parameters {
+        router: Some(router),
+        dns: vec![dns, other],
+        domain: Some("edge.example".to_owned()),
+        ntp: vec![time],
+    };
+    let only_router = Parameters {
+        router: Some(router),
+        ..Parameters::default()
+    };
+    let nothing = Parameters::default();
+    let minutes = Some(Duration::from_secs(600));
+    let route = "03040a6300fe";
+    let rest = "06080a6300020a630003 0f0c656467652e6578616d706c65";
+    let clock = "2a040a630004";
+    let table = [
+        (
+            "a guest asks for all",
+            "3704 03060f2a",
+            &all,
+            minutes,
+            format!("{route} {rest} {clock} 330400000258"),
+        ),
+        (
+            "a guest asks for some",
+            "3703 01032a",
+            &all,
+            minutes,
+            format!("{route} {clock} 330400000258"),
+        ),
+        (
+            "firmware that asks for other things",
+            "3702 0143",
+            &all,
+            minutes,
+            "330400000258".to_owned(),
+        ),
+        (
+            "a client without a list is told all",
+            "",
+            &all,
+            minutes,
+            format!("{route} {rest} {clock} 330400000258"),
+        ),
+        (
+            "what is not set is not said",
+            "3704 03060f2a",
+            &only_router,
+            minutes,
+            format!("{route} 330400000258"),
+        ),
+        (
+            "nothing is set",
+            "3704 03060f2a",
+            &nothing,
+            minutes,
+            "330400000258".to_owned(),
+        ),
+        (
+            "INFORM",
+            "3704 03060f2a",
+            &all,
+            None,
+            format!("{route} {rest} {clock}"),
+        ),
+    ];
+    for (name, list, parameters, duration, expected) in table {
+        let answer = Answer {
+            kind: MessageType::Ack,
+            server: SERVER,
+            lease: Some(Lease {
+                address: Ipv4Addr::new(10, 99, 0, 100),
+                netmask: Ipv4Addr::new(255, 255, 255, 0),
+                duration,
+                parameters: parameters.clone(),
+            }),
+            boot: None,
+        };
+        let got = rendered(&format!("350103 {list} ff"), &answer);
+        let options = got.rsplit(' ').next().unwrap();
+        let expected = format!("0104ffffff00 {expected} 350105 36040a630001 ff");
+        let expected: String = expected.split_whitespace().collect();
+        assert_eq!(options, expected, "{name}");
+    }
+}
+
+#[test]
+fn the_longest_answer_fits_the_options_that_every_client_takes() {
+    let servers: Vec<_> = (1..=4).map(|last| Ipv4Addr::new(10, 99, 0, last)).collect();
+    let answer = Answer {
+        kind: MessageType::Ack,
+        server: SERVER,
+        lease: Some(Lease {
+            address: Ipv4Addr::new(10, 99, 0, 100),
+            netmask: Ipv4Addr::new(255, 255, 255, 0),
+            duration: Some(Duration::from_secs(600)),
+            parameters: Parameters {
+                router: Some(SERVER),
+                dns: servers.clone(),
+                domain: Some("x".repeat(128)),
+                ntp: servers,
+            },
+        }),
+        boot: Some(Boot::Script(
+            "http://100.100.100.100:65535/boot.ipxe?mac=52-54-00-99-00-01".to_owned(),
+        )),
+    };
+    let ipxe = "350101 4d0469505845 370701 03060f422a43 3d0701525400990001 61110000112233445566778899aabbccddeeff ff";
+    let bytes = parse(&request(ipxe)).unwrap().answer(&answer).unwrap();
+    assert!(bytes.len() <= 240 + 312, "{}", bytes.len());
 }
 
 #[test]
@@ -247,6 +364,7 @@ fn offers_of_others_are_told_from_everything_else() {
                 address,
                 netmask: Ipv4Addr::new(255, 0, 0, 0),
                 duration: Some(Duration::from_secs(60)),
+                parameters: Parameters::default(),
             }),
             boot: None,
         };
