@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use vitistack_protocol::ids::{Fence, Sequence, Uid};
+use vitistack_protocol::ids::{Digest, Fence, Sequence, Uid};
 use vitistack_protocol::message::control::{Held, Hello, IntentAck};
 use vitistack_protocol::message::intent::{Intent, SecretName, SecretRow};
 use vitistack_protocol::message::numbered::IntentOutcome;
