@@ -357,8 +357,8 @@ impl Tasks {
     }
 }
 
-/// Whether everything that a lease says is of the interface's network. Resolvers and time servers are reached by the
-/// router, so they may be anywhere.
+/// Whether range and router are of the interface's network. Resolvers and time servers are reached by the router, so
+/// they may be anywhere.
 fn fits(
     interface: &Interface,
     range: &RangeInclusive<Ipv4Addr>,
