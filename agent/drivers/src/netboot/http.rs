@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -58,6 +58,8 @@ pub(crate) struct Context {
     /// 64 hexadecimal digits, for the boot file.
     pub(crate) public_key: String,
     pub(crate) phoned_home: mpsc::Sender<PhonedHome>,
+    /// From when on an unknown capability is unknown for good.
+    pub(crate) settled: Instant,
 }
 
 /// The listener.
@@ -69,7 +71,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Listens on the interface's address. With port 0 a free one is taken.
+    /// Listens on the interface's address. With port 0 a free one is taken. Until `settled` an unknown capability may
+    /// only be one that the driver has not opened again yet, after a start of the agent.
     pub(crate) fn bind(
         handle: Handle,
         interface: &Interface,
@@ -77,6 +80,7 @@ impl Server {
         assets: PathBuf,
         key: Arc<Ed25519KeyPair>,
         phoned_home: mpsc::Sender<PhonedHome>,
+        settled: Instant,
     ) -> Result<Self, Error> {
         let listener = socket::tcp(interface, port)?;
         let port = listener
@@ -95,6 +99,7 @@ impl Server {
             key,
             public_key,
             phoned_home,
+            settled,
         });
         Ok(Self {
             listener,

@@ -35,6 +35,10 @@ const RETRY: Duration = Duration::from_secs(5);
 /// How often the interface is compared with what was bound.
 const LOOK: Duration = Duration::from_secs(10);
 
+/// How long after a start the driver may take until it has opened again what was open before: a look at each BMC, and
+/// the search for other DHCP servers. An installer asks again for longer.
+const SETTLING: Duration = Duration::from_secs(60);
+
 /// Most addresses of a range: searching a free one looks at all.
 const LARGEST_RANGE: u32 = 65_536;
 
@@ -131,6 +135,8 @@ pub struct Tasks {
     config: Config,
     phoned_home: mpsc::Sender<PhonedHome>,
     cancel: CancellationToken,
+    /// From when on the driver has opened again what was open before the start.
+    settled: Instant,
     /// What `start` brought up.
     up: Option<Up>,
 }
@@ -182,6 +188,7 @@ pub fn start(
         config,
         phoned_home,
         cancel,
+        settled: Instant::now() + SETTLING,
         up: None,
     };
     match tasks.bring_up() {
@@ -235,6 +242,7 @@ impl Tasks {
             config.assets.clone(),
             Arc::clone(&config.signing_key),
             self.phoned_home.clone(),
+            self.settled,
         )?;
         let tftp = tftp::Server::bind(
             self.handle.clone(),

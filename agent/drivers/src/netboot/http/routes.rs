@@ -37,6 +37,7 @@ const DURABLE: Duration = Duration::from_secs(10);
 const ASSETS: [&str; 4] = ["vmlinuz", "initramfs", "snponly.efi", "undionly.kpxe"];
 
 pub(crate) fn router(context: Context) -> Router {
+    let context = Arc::new(context);
     Router::new()
         .route("/boot.ipxe", get(boot_script))
         .route("/assets/{name}", get(asset))
@@ -46,8 +47,28 @@ pub(crate) fn router(context: Context) -> Router {
         .route("/c/{capability}/image", get(image))
         .route("/c/{capability}/phone-home", post(phone_home))
         .layer(DefaultBodyLimit::max(BODY))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&context),
+            unknown_yet,
+        ))
         .layer(middleware::from_fn(within_deadline))
-        .with_state(Arc::new(context))
+        .with_state(context)
+}
+
+/// While the agent has just started, a capability that is not known may be one that the driver is about to open again:
+/// an installer in the middle of an image has to ask again, where "not found" would end it.
+async fn unknown_yet(
+    State(context): State<Arc<Context>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_capability = request.uri().path().starts_with("/c/");
+    let response = next.run(request).await;
+    let is_unknown = is_capability && response.status() == StatusCode::NOT_FOUND;
+    if is_unknown && Instant::now() < context.settled {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    response
 }
 
 async fn within_deadline(

@@ -46,6 +46,11 @@ fn capability(digit: char) -> Capability {
 }
 
 fn site() -> Site {
+    site_settled(Instant::now())
+}
+
+/// A site whose driver has opened all its slots again at `settled`.
+fn site_settled(settled: Instant) -> Site {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("vmlinuz"), b"kernel").unwrap();
     std::fs::write(directory.path().join("secret"), b"secret").unwrap();
@@ -58,8 +63,8 @@ fn site() -> Site {
     let (sender, phoned_home) = mpsc::channel(1);
     let interface = interface::find("lo").unwrap();
     let assets = directory.path().to_owned();
-    let server =
-        Server::bind(handle.clone(), &interface, 0, assets, Arc::new(key), sender).unwrap();
+    let key = Arc::new(key);
+    let server = Server::bind(handle.clone(), &interface, 0, assets, key, sender, settled).unwrap();
     let address = server.address();
     let mut task = JoinSet::new();
     task.spawn(async move { server.run().await.map(drop).unwrap() });
@@ -255,6 +260,19 @@ async fn everything_else_is_not_found() {
         assert_eq!(site.get(&path).await.status, 404, "{path}");
     }
     assert_eq!(site.get("/assets/vmlinuz").await.body, b"kernel");
+}
+
+#[tokio::test]
+async fn after_a_start_an_unknown_capability_is_to_be_asked_for_again() {
+    let site = site_settled(Instant::now() + Duration::from_secs(600));
+    for (path, status) in [
+        (format!("/c/{}/image", segment('9')), 503),
+        (format!("/c/{}/plan", segment('2')), 200),
+        ("/assets/secret".to_owned(), 404),
+        ("/boot.ipxe?mac=52:54:00:99:00:02".to_owned(), 404),
+    ] {
+        assert_eq!(site.get(&path).await.status, status, "{path}");
+    }
 }
 
 #[tokio::test]
