@@ -6,8 +6,9 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use vitistack_hub::args::{Arguments, ServiceArguments, Verb};
+use vitistack_hub::args::{Arguments, CrdArguments, CrdVerb, ServiceArguments, Verb};
 use vitistack_hub::config::{self, Config};
+use vitistack_hub::definitions::apply::Mode;
 use vitistack_hub::{definitions, run, telemetry};
 
 fn main() -> anyhow::Result<()> {
@@ -24,11 +25,27 @@ fn main() -> anyhow::Result<()> {
             log(&arguments.service)?;
             block_on(serve(Config::of_standalone(arguments)))
         }
-        Verb::Crd {
-            out_dir: Some(directory),
-        } => definitions::write_into(&directory),
-        Verb::Crd { out_dir: None } => print(&definitions::yaml()),
+        Verb::Crd(arguments) => crd(arguments),
         Verb::Reasons => print(&definitions::reasons()),
+    }
+}
+
+fn crd(arguments: CrdArguments) -> anyhow::Result<()> {
+    let CrdArguments { verb, out_dir } = arguments;
+    match (verb, out_dir) {
+        (
+            Some(CrdVerb::Apply {
+                kubeconfig,
+                dry_run,
+            }),
+            _,
+        ) => block_on(async {
+            let client = run::client(kubeconfig.as_deref()).await?;
+            let mode = if dry_run { Mode::DryRun } else { Mode::Write };
+            definitions::apply::apply(client, mode, print).await
+        }),
+        (None, Some(directory)) => definitions::write_into(&directory),
+        (None, None) => print(&definitions::yaml()),
     }
 }
 

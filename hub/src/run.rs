@@ -102,7 +102,7 @@ async fn standalone(
 /// # Errors
 ///
 /// When there is no usable configuration.
-pub(crate) async fn client(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
+pub async fn client(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
     let config = match kubeconfig {
         Some(path) => {
             let file = Kubeconfig::read_from(path)
