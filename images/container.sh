@@ -1,22 +1,24 @@
 #!/bin/bash
 # Builds a container image FROM scratch, without a registry and without a daemon, by Debian's buildah.
 #
-#   container.sh --component hub|agent --out FILE.tar [--binary BIN] [--netboot DIR]
+#   container.sh --component hub|agent --out FILE.tar [--binary BIN | --profile NAME] [--netboot DIR]
 #
 # FILE.tar is an OCI archive (`podman load`, `skopeo copy oci-archive:…`, `ctr images import`). Without --binary the
-# component is built static with cargo. --netboot puts the assets of images/netboot/build.sh into the agent's image, where its
-# default configuration expects them. Needs root (or a user namespace) and Debian's buildah and ca-certificates.
+# component is built static with cargo, in the profile `release` unless told otherwise. --netboot puts the assets of
+# images/netboot/build.sh into the agent's image, where its default configuration expects them. Needs root (or a user
+# namespace) and Debian's buildah and ca-certificates.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-component="" out="" binary="" netboot=""
+component="" out="" binary="" profile=release netboot=""
 while [ $# -gt 0 ]; do
     case $1 in
         --component) component=$2; shift 2 ;;
         --out) out=$2; shift 2 ;;
         --binary) binary=$2; shift 2 ;;
+        --profile) profile=$2; shift 2 ;;
         --netboot) netboot=$2; shift 2 ;;
-        *) echo "usage: container.sh --component hub|agent --out FILE.tar [--binary BIN] [--netboot DIR]" >&2; exit 2 ;;
+        *) echo "usage: container.sh --component hub|agent --out FILE.tar [--binary BIN | --profile NAME] [--netboot DIR]" >&2; exit 2 ;;
     esac
 done
 [ -n "$component" ] && [ -n "$out" ] || { echo "container.sh: --component and --out are required" >&2; exit 2; }
@@ -26,10 +28,14 @@ command -v buildah >/dev/null || { echo "container.sh: buildah is missing: apt-g
 
 package=vitistack-$component
 if [ -z "$binary" ]; then
-    # Nothing but the binary is in the image: it brings its C library along.
+    # Nothing but the binary is in the image: it brings its C library along. Both programs in one call: a call for each
+    # would build what they share twice, with other features.
     target=x86_64-unknown-linux-gnu
-    (cd "$here/.." && RUSTFLAGS="-C target-feature=+crt-static" cargo build --quiet --release -p "$package" --target $target)
-    binary=${CARGO_TARGET_DIR:-$here/../target}/$target/release/$package
+    (cd "$here/.." && RUSTFLAGS="-C target-feature=+crt-static" \
+        cargo build --quiet --locked --profile "$profile" -p vitistack-hub -p vitistack-agent --target $target)
+    # The one profile whose directory has another name.
+    [ "$profile" != dev ] || profile=debug
+    binary=${CARGO_TARGET_DIR:-$here/../target}/$target/$profile/$package
 fi
 if readelf -l "$binary" 2>/dev/null | grep -q INTERP; then
     echo "container.sh: $binary is not static: build it with RUSTFLAGS=\"-C target-feature=+crt-static\" --target x86_64-unknown-linux-gnu" >&2

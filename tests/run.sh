@@ -3,7 +3,7 @@
 #
 #   tests/run.sh           everything
 #   tests/run.sh --setup   only install and build
-#   tests/run.sh --quick   no boots: formatting, lints, unit tests, both APIs
+#   tests/run.sh --quick   no boots and no containers: formatting, lints, unit tests, both APIs, a BMC
 #
 # The last line counts the tests. Nothing is skipped: a peer that cannot be started is a failure.
 set -euo pipefail
@@ -13,6 +13,8 @@ case $mode in '' | --setup | --quick) ;; *) echo "run.sh: $mode is not known; al
 [ "$(id -u)" = 0 ] || { echo "run.sh: needs root: the tests make network namespaces and start libvirt in them" >&2; exit 1; }
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/vitistack
 logs=target/test-logs
+# The suites that plain `cargo test` leaves out.
+suites=(--test apis --test bmc --test images --test road)
 mkdir -p "$logs"
 # Where each site writes how often its servers were started.
 export VITISTACK_BOOTS=$here/$logs/boots
@@ -28,17 +30,20 @@ if ! command -v kubectl >/dev/null; then export PATH=$cache/kubernetes-1.36.3:$P
 
 say "Formatting and lints"
 cargo fmt --all --check
-cargo clippy --workspace --all-targets --test apis --test road --locked -- -D warnings
+cargo clippy --workspace --all-targets "${suites[@]}" --locked -- -D warnings
 cargo deny --all-features check --hide-inclusion-graph bans licenses sources 2>&1 | tail -3
 for script in deploy/*.sh images/*/*.sh images/*.sh tests/*.sh; do [ -e "$script" ] && bash -n "$script"; done
 
 say "Build"
 # One call for programs and tests: two would build every dependency twice, with and without the tests' features.
-cargo build --workspace --bins --tests --test apis --test road --locked
+cargo build --workspace --bins --tests "${suites[@]}" --locked
 images/netboot/build.sh --out target/images/netboot
 [ -s target/images/os/tiny.json ] || images/os/tiny.sh --out target/images/os
 if [ "$mode" != --quick ]; then
   [ -s target/images/os/debian.json ] || images/os/debian.sh --out target/images/os
+  for component in hub agent; do
+    images/$component/build.sh --profile container --out target/images/containers/$component.tar
+  done
 fi
 [ "$mode" != --setup ] || exit 0
 
@@ -71,7 +76,9 @@ suite() {
 
 suite unit cargo nextest run --workspace --locked --no-fail-fast
 suite apis cargo nextest run --workspace --test apis --locked --no-fail-fast
+suite bmc cargo nextest run --workspace --test bmc --locked --no-fail-fast
 if [ "$mode" != --quick ]; then
+  suite images cargo nextest run --workspace --test images --locked --no-fail-fast
   suite road cargo nextest run --workspace --test road --locked --no-fail-fast
   echo "servers started: $(awk '{n += $1} END {print n + 0}' "$VITISTACK_BOOTS")"
 fi

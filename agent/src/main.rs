@@ -1,5 +1,7 @@
 //! `vitistack-agent`: the command line.
 
+mod check;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -38,6 +40,11 @@ enum Command {
         #[arg(long, value_name = "FILE", default_value = "/etc/vitistack/agent.toml")]
         config: PathBuf,
     },
+    /// Say whether an image can be fetched from here, with the trust that the agent has. Nothing is kept of it.
+    CheckImage(check::ImageArguments),
+    /// Say whether a BMC can be reached from here, whether its certificate and the account are good, and what it says of
+    /// its system. Nothing is changed there.
+    CheckBmc(check::BmcArguments),
     /// Print a completion script.
     Completion {
         /// For which shell.
@@ -58,8 +65,10 @@ fn main() -> ExitCode {
             config,
             ready_file,
             log_format,
-        } => start(&config, ready_file, log_format),
-        Command::CheckConfig { config } => check(&config),
+        } => start(&config, ready_file, log_format).map(|()| ExitCode::SUCCESS),
+        Command::CheckConfig { config } => check::config(&config).map(|()| ExitCode::SUCCESS),
+        Command::CheckImage(arguments) => check::image(&arguments),
+        Command::CheckBmc(arguments) => check::bmc(&arguments),
         Command::Completion { shell } => {
             let mut command = Arguments::command();
             clap_complete::generate(
@@ -68,27 +77,16 @@ fn main() -> ExitCode {
                 "vitistack-agent",
                 &mut std::io::stdout(),
             );
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         }
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("vitistack-agent: {error:#}");
             ExitCode::FAILURE
         }
     }
-}
-
-fn check(path: &std::path::Path) -> anyhow::Result<()> {
-    let config = config::load(path)?;
-    eprintln!(
-        "{} is valid: agent {} of hub {}",
-        path.display(),
-        config.name,
-        config.hub
-    );
-    Ok(())
 }
 
 fn start(

@@ -23,16 +23,39 @@ pub enum Verb {
     Run(RunArguments),
     /// Run without a cluster: serve the Kubernetes API for VitiStack's own kinds from a directory.
     Standalone(StandaloneArguments),
-    /// Print the custom resource definitions.
-    Crd {
-        /// Write one file a kind into this directory instead of printing them.
-        #[arg(long, value_name = "DIR")]
-        out_dir: Option<PathBuf>,
-    },
+    /// Print the custom resource definitions, or apply them.
+    Crd(CrdArguments),
     /// After the hub's data was restored from a backup: say whose state counts where agents are ahead.
     Resume(ResumeArguments),
     /// Print every condition reason and what to do about it, as markdown.
     Reasons,
+}
+
+/// Flags of `crd`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct CrdArguments {
+    /// What to do with them; printing, if nothing is said.
+    #[command(subcommand)]
+    pub verb: Option<CrdVerb>,
+    /// Write one file a kind into this directory instead of printing them.
+    #[arg(long, value_name = "DIR")]
+    pub out_dir: Option<PathBuf>,
+}
+
+/// What to do with the definitions.
+#[derive(Debug, Subcommand)]
+pub enum CrdVerb {
+    /// Apply them to a cluster, and wait until they are served. Definitions that cannot be changed to these (of another
+    /// scope, or with versions that this program does not know) are named, and then nothing is written.
+    Apply {
+        /// How to reach the API; without it the in-cluster account, else the usual kubeconfig.
+        #[arg(long, value_name = "FILE")]
+        kubeconfig: Option<PathBuf>,
+        /// Ask the API what would happen, and write nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// Flags of `run`.

@@ -1,4 +1,7 @@
-//! What the program prints about the API, and the check that an API serves our kinds.
+//! What the program prints about the API, how it brings a cluster's definitions to those ([`apply`]), and the check that an
+//! API serves our kinds.
+
+pub mod apply;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -76,14 +79,13 @@ fn missing(
     if !foreign.is_empty() {
         return Some(format!(
             "the API has {} with cluster scope, as a later upstream defines them; ours are namespaced, and a scope \
-             cannot be changed: export those objects, delete the definitions, apply ours \
-             (vitistack-hub crd | kubectl apply -f -), and import the objects with a namespace",
+             cannot be changed: `vitistack-hub crd apply` prints the steps to migrate",
             foreign.join(", ")
         ));
     }
     (!absent.is_empty()).then(|| {
         format!(
-            "the API does not serve {}; apply the definitions and start again: vitistack-hub crd | kubectl apply -f -",
+            "the API does not serve {}; apply the definitions and start again: vitistack-hub crd apply",
             absent.join(", ")
         )
     })

@@ -8,8 +8,11 @@ use clap::Parser as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use vitistack_api::names;
-use vitistack_hub::args::{Arguments, OutputFormat, ResumeArguments, ServiceArguments, Verb};
+use vitistack_hub::args::{
+    Arguments, CrdArguments, CrdVerb, OutputFormat, ResumeArguments, ServiceArguments, Verb,
+};
 use vitistack_hub::config::{self, Config};
+use vitistack_hub::definitions::apply::Mode;
 use vitistack_hub::{definitions, resume, run, telemetry};
 
 fn main() -> anyhow::Result<()> {
@@ -26,12 +29,28 @@ fn main() -> anyhow::Result<()> {
             log(&arguments.service)?;
             block_on(serve(Config::of_standalone(arguments)))
         }
-        Verb::Crd {
-            out_dir: Some(directory),
-        } => definitions::write_into(&directory),
-        Verb::Crd { out_dir: None } => print(&definitions::yaml()),
+        Verb::Crd(arguments) => crd(arguments),
         Verb::Resume(arguments) => block_on(resume(arguments)),
         Verb::Reasons => print(&definitions::reasons()),
+    }
+}
+
+fn crd(arguments: CrdArguments) -> anyhow::Result<()> {
+    let CrdArguments { verb, out_dir } = arguments;
+    match (verb, out_dir) {
+        (
+            Some(CrdVerb::Apply {
+                kubeconfig,
+                dry_run,
+            }),
+            _,
+        ) => block_on(async {
+            let client = run::client(kubeconfig.as_deref()).await?;
+            let mode = if dry_run { Mode::DryRun } else { Mode::Write };
+            definitions::apply::apply(client, mode, print).await
+        }),
+        (None, Some(directory)) => definitions::write_into(&directory),
+        (None, None) => print(&definitions::yaml()),
     }
 }
 

@@ -1,3 +1,3 @@
 #!/bin/bash
-# Builds the agent's container image: build.sh --out FILE.tar [--binary BIN] [--netboot DIR]
+# Builds the agent's container image: build.sh --out FILE.tar [--binary BIN | --profile NAME] [--netboot DIR]
 exec "$(dirname "$0")/../container.sh" --component agent "$@"

@@ -3,7 +3,7 @@
 //!
 //! - [`process`]: a child process that dies with its owner and leaves its log behind.
 //! - [`wait`]: waiting on a condition with a bound.
-//! - [`peer`]: where programs and images are; kube-apiserver with etcd.
+//! - [`peer`]: where programs and images are; kube-apiserver with etcd; sushy-tools with its fake driver.
 //! - [`site`]: QEMU servers behind sushy-tools in a network namespace, by `deploy/site.sh`.
 //! - [`raw`]: requests as they go over the wire.
 //! - [`neighbours`]: who else is on a site's network.

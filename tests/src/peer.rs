@@ -1,4 +1,4 @@
-//! Where programs and images are, and a kube-apiserver with its etcd.
+//! Where programs and images are, a kube-apiserver with its etcd, and sushy-tools with its fake driver ([`sushy`]).
 //!
 //! `deploy/install.sh tests` puts the programs there; nothing is skipped when one is missing, the test fails and says so.
 
@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use crate::process::{Process, run};
 use crate::wait;
+
+pub mod sushy;
 
 /// The project's root.
 ///
@@ -206,8 +208,36 @@ impl Drop for ApiServer {
     }
 }
 
+/// A new certificate for `127.0.0.1` and `localhost`, which is its own authority, and its key: PEM files `NAME.crt` and
+/// `NAME.key` in `dir`.
+///
+/// # Panics
+/// If openssl refuses.
+#[must_use]
+pub fn certificate(dir: &Path, name: &str) -> (PathBuf, PathBuf) {
+    let certificate = dir.join(format!("{name}.crt"));
+    let key = dir.join(format!("{name}.key"));
+    let request = "req -batch -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30";
+    run(Command::new("openssl")
+        .args(request.split(' '))
+        .args(["-subj", &format!("/CN={name}")])
+        // An authority's own certificate is refused as a server's.
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"])
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate))
+    .unwrap_or_else(|error| panic!("{error}"));
+    (certificate, key)
+}
+
 /// Ports that were free a moment ago, all different.
-fn free_ports<const N: usize>() -> [u16; N] {
+///
+/// # Panics
+/// If there are none.
+#[must_use]
+pub fn free_ports<const N: usize>() -> [u16; N] {
     let sockets: [TcpListener; N] =
         std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
     sockets.map(|socket| {

@@ -179,16 +179,8 @@ impl Site {
     /// If openssl or the script refuses.
     pub fn new_bmc_certificate(&self) {
         self.stop_bmc();
-        let request =
-            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=other";
-        run(Command::new("openssl")
-            .args(request.split(' '))
-            .arg("-keyout")
-            .arg(self.dir.join("bmc.key"))
-            .arg("-out")
-            .arg(self.dir.join("bmc.crt"))
-            .args(["-addext", "subjectAltName=IP:127.0.0.1"]))
-        .unwrap_or_else(|error| panic!("{error}"));
+        // What `site.sh` calls its own.
+        let (_certificate, _key) = peer::certificate(&self.dir, "bmc");
         self.start_bmc();
     }
 

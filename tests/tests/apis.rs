@@ -1,5 +1,10 @@
 //! The hub and its API, without a site: what is accepted, what is refused, what the conditions say. Every scenario runs
-//! against a kube-apiserver and against the standalone API.
+//! against a kube-apiserver and against the standalone API; what concerns the definitions themselves, only against the
+//! former.
+
+mod apis {
+    mod definitions;
+}
 
 use std::process::Command;
 

@@ -5,6 +5,7 @@
 //! that the cache was given; a driver only asks how far one is. The cache must not know what an image is for.
 
 mod download;
+mod probe;
 mod space;
 
 #[cfg(test)]
@@ -25,6 +26,7 @@ use vitistack_protocol::message::intent::Image;
 use vitistack_protocol::message::numbered::Reason;
 
 pub use download::Error;
+pub use probe::{Probe, probe};
 
 /// More at once only compete for the same line.
 const DOWNLOADS: usize = 2;

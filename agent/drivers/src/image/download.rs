@@ -1,5 +1,6 @@
 //! One download: resume, hash while writing, verify, sync, rename.
 
+use std::error::Error as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -43,6 +44,18 @@ pub enum Error {
         /// What the client saw.
         #[source]
         source: reqwest::Error,
+    },
+    /// The server's certificate was refused. The source is the verdict.
+    #[error(
+        "fetch {url}: the server's certificate is not trusted; authorities beside the built-in ones stand in \
+         spec.endpoint.caBundle of the MachineProvider"
+    )]
+    Untrusted {
+        /// As the Machine names it.
+        url: String,
+        /// Why.
+        #[source]
+        source: rustls::Error,
     },
     /// No byte in time.
     #[error("fetch {url}: no byte for {after:?}")]
@@ -119,6 +132,7 @@ impl Error {
             Self::TooLarge { .. } => Reason::ImageTooLarge,
             Self::Unusable { .. }
             | Self::Unreachable { .. }
+            | Self::Untrusted { .. }
             | Self::Stalled { .. }
             | Self::Status { .. }
             | Self::Space { .. }
@@ -130,7 +144,10 @@ impl Error {
     /// It will not pass by itself, so it is tried again slowly.
     pub(super) fn needs_somebody(&self) -> bool {
         match self {
-            Self::Unusable { .. } | Self::Digest { .. } | Self::TooLarge { .. } => true,
+            Self::Unusable { .. }
+            | Self::Untrusted { .. }
+            | Self::Digest { .. }
+            | Self::TooLarge { .. } => true,
             Self::Status { status, .. } => (400..500).contains(status) && *status != 429,
             Self::Unreachable { .. }
             | Self::Stalled { .. }
@@ -147,7 +164,7 @@ impl Shared {
         image: &Image,
         progress: &Arc<Progress>,
     ) -> Result<(), Error> {
-        let client = client(image, self.config.stall)?;
+        let client = client(&image.url, &image.ca_bundle, self.config.stall)?;
         let path = self.path(image.digest);
         let part = part_of(&path);
         let resumed = self.once(&client, image, progress, &part).await?;
@@ -183,10 +200,7 @@ impl Shared {
         progress: &Arc<Progress>,
         part: &Path,
     ) -> Result<Outcome, Error> {
-        let broken = |source: reqwest::Error| Error::Unreachable {
-            url: image.url.clone(),
-            source: source.without_url(),
-        };
+        let broken = broken(&image.url);
         let have = tokio::fs::metadata(part).await.map_or(0, |part| part.len());
         let mut request = client.get(&image.url);
         if have > 0 {
@@ -194,7 +208,7 @@ impl Shared {
         }
         let mut response = within(self.config.stall, &image.url, request.send())
             .await?
-            .map_err(broken)?;
+            .map_err(&broken)?;
         if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
             // The part is the whole, or longer than what is published now; its digest tells.
             let part = part.to_owned();
@@ -258,7 +272,41 @@ enum Outcome {
     Resumed(Digest),
 }
 
-async fn within<T>(
+/// What a failed request means.
+pub(super) fn broken(url: &str) -> impl Fn(reqwest::Error) -> Error {
+    move |source| match verdict(&source) {
+        Some(verdict) => Error::Untrusted {
+            url: url.to_owned(),
+            source: verdict,
+        },
+        None => Error::Unreachable {
+            url: url.to_owned(),
+            source: source.without_url(),
+        },
+    }
+}
+
+/// Why the server's certificate was refused, if it was: the TLS library's own value, wherever it sits in the chain.
+fn verdict(error: &reqwest::Error) -> Option<rustls::Error> {
+    let mut next = error.source();
+    while let Some(error) = next {
+        if let Some(verdict) = error.downcast_ref::<rustls::Error>() {
+            return matches!(verdict, rustls::Error::InvalidCertificate(_))
+                .then(|| verdict.clone());
+        }
+        // An I/O error that carries another one skips it when asked for its source.
+        next = match error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+        {
+            Some(carried) => Some(carried),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+pub(super) async fn within<T>(
     deadline: Duration,
     url: &str,
     work: impl Future<Output = T>,
@@ -280,14 +328,18 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// Trusts the built-in roots and the intent's own; never the system's, which a container from scratch does not have.
-fn client(image: &Image, connect: Duration) -> Result<reqwest::Client, Error> {
+pub(super) fn client(
+    url: &str,
+    ca_bundle: &str,
+    connect: Duration,
+) -> Result<reqwest::Client, Error> {
     let unusable = |problem: String| Error::Unusable {
-        url: image.url.clone(),
+        url: url.to_owned(),
         problem,
     };
     let mut roots = rustls::RootCertStore::empty();
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    for certificate in CertificateDer::pem_slice_iter(image.ca_bundle.as_bytes()) {
+    for certificate in CertificateDer::pem_slice_iter(ca_bundle.as_bytes()) {
         let certificate =
             certificate.map_err(|problem| unusable(format!("its caBundle: {problem}")))?;
         roots

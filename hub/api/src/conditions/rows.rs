@@ -328,7 +328,7 @@ pub(super) const ROWS: &[Row] = &[
         Reason::ImageFetchFailed,
         "ImageFetchFailed",
         "The image could not be downloaded.",
-        "Check the URL from the site's network; it is tried again by itself.",
+        "Check the URL at the site: `vitistack-agent check-image URL`. It is tried again by itself.",
     ),
     row(
         Reason::ImageDigestMismatch,
