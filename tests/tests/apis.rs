@@ -1,9 +1,10 @@
 //! The hub and its API, without a site: what is accepted, what is refused, what the conditions say. Every scenario runs
-//! against a kube-apiserver and against the standalone API; what concerns the definitions themselves, only against the
-//! former.
+//! against a kube-apiserver and against the standalone API; what concerns the definitions themselves only against the
+//! former, and a restored backup only against the latter.
 
 mod apis {
     mod definitions;
+    mod restore;
 }
 
 use std::process::Command;
@@ -13,10 +14,6 @@ use vitistack_tests::manifest;
 use vitistack_tests::peer;
 use vitistack_tests::process::run;
 use vitistack_tests::world::{Hub, LOOPBACK, Mode, SOON};
-
-mod apis {
-    mod restore;
-}
 
 const DIGEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000001";
 const IMAGE: &str = "http://192.0.2.1/image.raw.zst";
