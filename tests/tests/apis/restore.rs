@@ -12,9 +12,9 @@ const HOST: (&str, &str, &str) = ("vbmh", "default", "h1");
 const AGENT: (&str, &str, &str) = ("agent", "vitistack-system", "edge-1");
 const MAC: &str = "52:54:00:00:00:01";
 
-/// Two BMCs that nobody answers for; what the agent says of them names the port that it tried.
-const YESTERDAY: &str = "redfish+http://127.0.0.1:1/redfish/v1/Systems/1";
-const TODAY: &str = "redfish+http://127.0.0.1:2/redfish/v1/Systems/1";
+/// A BMC that is not there; what the agent says of it names the system that it asked for.
+const YESTERDAY: &str = "redfish+http://127.0.0.1:1/redfish/v1/Systems/yesterday";
+const TODAY: &str = "redfish+http://127.0.0.1:1/redfish/v1/Systems/today";
 
 /// A standalone hub at yesterday's data, and an agent that holds what a later hub told it.
 struct Restored {
@@ -33,13 +33,13 @@ impl Restored {
         hub.apply(&manifest::bmc_secret("admin", "secret"))
             .expect("taken");
         apply_host(&hub, YESTERDAY);
-        wait_tried(&hub, "127.0.0.1:1");
+        wait_tried(&hub, "Systems/yesterday");
         assert!(hub.stop().success());
         copy(&hub, "hub", "backup");
 
         hub.run();
         apply_host(&hub, TODAY);
-        wait_tried(&hub, "127.0.0.1:2");
+        wait_tried(&hub, "Systems/today");
         let revision = intent(&hub)["revision"].as_i64().expect("a number");
         assert!(hub.stop().success());
         // One more start: only the epoch differs from it.
@@ -102,12 +102,12 @@ fn apply_host(hub: &Hub, bmc: &str) {
         .unwrap_or_else(|error| panic!("{error}"));
 }
 
-/// Waits until the agent has said, for the newest spec, that it tried the BMC at `address`.
-fn wait_tried(hub: &Hub, address: &str) {
-    wait::until(&format!("the agent has tried {address}"), SOON, || {
+/// Waits until the agent has said, for the newest spec, that it tried `system`.
+fn wait_tried(hub: &Hub, system: &str) {
+    wait::until(&format!("the agent has tried {system}"), SOON, || {
         let host = hub.object(HOST.0, HOST.1, HOST.2)?;
         let status = host["status"].to_string();
-        if status.contains(address) {
+        if status.contains(system) {
             return Ok(());
         }
         Err(status)
@@ -138,7 +138,7 @@ fn resumed_for_the_hub_the_restored_state_is_carried_out_under_a_later_revision(
             .find(|line| line.contains("intent stored") && line.contains(&stored));
         line.map(drop).ok_or_else(|| "no such line".to_owned())
     });
-    wait_tried(&site.hub, "127.0.0.1:1");
+    wait_tried(&site.hub, "Systems/yesterday");
     assert_eq!(site.resume(&["--accept-hub"]), Ok(Value::Array(Vec::new())));
 }
 
@@ -158,7 +158,7 @@ fn resumed_for_the_agents_what_they_hold_stands_until_the_object_changes() {
     let accepted = intent(&site.hub);
     assert_eq!(accepted["revision"], site.revision);
     assert!(accepted["accepted"].is_string(), "{accepted}");
-    wait_tried(&site.hub, "127.0.0.1:2");
+    wait_tried(&site.hub, "Systems/today");
     wait::throughout("what stands stands", Duration::from_secs(3), || {
         let now = intent(&site.hub);
         (now == accepted)
@@ -166,8 +166,11 @@ fn resumed_for_the_agents_what_they_hold_stands_until_the_object_changes() {
             .ok_or_else(|| now.to_string())
     });
 
-    apply_host(&site.hub, "redfish+http://127.0.0.1:3/redfish/v1/Systems/1");
-    wait_tried(&site.hub, "127.0.0.1:3");
+    apply_host(
+        &site.hub,
+        "redfish+http://127.0.0.1:1/redfish/v1/Systems/tomorrow",
+    );
+    wait_tried(&site.hub, "Systems/tomorrow");
     let changed = intent(&site.hub);
     assert_eq!(changed["revision"], site.revision + 1);
     assert_eq!(changed["accepted"], Value::Null);
