@@ -215,6 +215,24 @@ fn resolve(path: &Path, file: File, host_name: &str) -> Result<Config, Refused> 
             allowed: "must be a DNS label: lower-case letters, digits and hyphens, 1 to 63 of them",
         });
     }
+    quotas(&store, &images)?;
+    Ok(Config {
+        file: path.to_owned(),
+        key_file: key_file.unwrap_or_else(|| data_dir.join("identity/seal.key")),
+        data_dir,
+        hub,
+        token_file,
+        name,
+        metered,
+        store_bytes: store.quota_mib << 20,
+        ballast_bytes: store.ballast_mib << 20,
+        image_bytes: images.quota_gib << 30,
+        netboot: netboot.map(netboot::resolve).transpose()?,
+    })
+}
+
+/// Whether every quota is one that can be kept.
+fn quotas(store: &StoreFile, images: &ImagesFile) -> Result<(), Refused> {
     let quotas = [
         (
             "store.quota_mib",
@@ -247,19 +265,7 @@ fn resolve(path: &Path, file: File, host_name: &str) -> Result<Config, Refused> 
             });
         }
     }
-    Ok(Config {
-        file: path.to_owned(),
-        key_file: key_file.unwrap_or_else(|| data_dir.join("identity/seal.key")),
-        data_dir,
-        hub,
-        token_file,
-        name,
-        metered,
-        store_bytes: store.quota_mib << 20,
-        ballast_bytes: store.ballast_mib << 20,
-        image_bytes: images.quota_gib << 30,
-        netboot: netboot.map(netboot::resolve).transpose()?,
-    })
+    Ok(())
 }
 
 /// The host name's first label, as far as a DNS label may have its letters.

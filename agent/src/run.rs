@@ -44,8 +44,57 @@ pub async fn run(
     cancel: CancellationToken,
 ) -> anyhow::Result<()> {
     let started = Instant::now();
-    let store_settings = settings(&config);
-    let opened = tokio::task::spawn_blocking(move || store::open(&store_settings))
+    let (line_cancel, work_cancel) = (cancel.child_token(), CancellationToken::new());
+    let (mut disk, mut work, mut line) = (Stage::new(), Stage::new(), Stage::new());
+    let store = start_disk(&config, &mut disk).await?;
+    let Work {
+        netboot,
+        executor,
+        downloads,
+    } = start_work(&config, &store, &work_cancel, &mut work)?;
+
+    let (link, link_seen) = watch::channel(uplink::Link::default());
+    let signs = Signs {
+        store: store.clone(),
+        netboot: netboot.clone(),
+        link: link_seen,
+        data_dir: config.data_dir.clone(),
+        started,
+    };
+    let site = Site { store, executor };
+    start_uplink(&config, site, signs, link, &line_cancel, &mut line);
+    if let Some(path) = ready_file {
+        write_ready(&path, netboot.address()).context("the ready file could not be written")?;
+    }
+    tracing::info!(name = config.name, hub = config.hub, "the agent runs");
+
+    let outcome = tokio::select! {
+        // What ends because of the order to stop is no early end.
+        biased;
+        // All cancel-safe: `cancelled` and `join_next` lose nothing when dropped.
+        () = cancel.cancelled() => Ok(()),
+        ended = line.join_next() => early("the uplink", ended),
+        ended = work.join_next() => early("the work", ended),
+        ended = disk.join_next() => early("the store", ended),
+    };
+    line_cancel.cancel();
+    finish("the uplink", line).await;
+    work_cancel.cancel();
+    downloads.close();
+    finish("the work", work).await;
+    if tokio::time::timeout(STOP, downloads.wait()).await.is_err() {
+        tracing::warn!("downloads were cut off");
+    }
+    // The commit task ends with the last handle of the store, and the last ones were in the line and in the work.
+    finish("the store", disk).await;
+    tracing::info!("the agent stopped");
+    outcome
+}
+
+/// Opens the store and starts its commit task.
+async fn start_disk(config: &Config, disk: &mut Stage) -> anyhow::Result<Store> {
+    let settings = settings(config);
+    let opened = tokio::task::spawn_blocking(move || store::open(&settings))
         .await?
         .context("the store could not be opened")?;
     if let Some(lost) = &opened.lost {
@@ -54,22 +103,31 @@ pub async fn run(
             "the store was lost and set aside; the hub will send everything again"
         );
     }
-    let store = opened.store;
-
-    let line_cancel = cancel.child_token();
-    let work_cancel = CancellationToken::new();
-    let mut disk = Stage::new();
-    let mut work = Stage::new();
-    let mut line = Stage::new();
     disk.spawn(async move { opened.service.run().await.context("the store failed") });
+    Ok(opened.store)
+}
 
+/// What the other parts see of the work.
+struct Work {
+    netboot: netboot::Handle,
+    executor: executor::Handle,
+    downloads: TaskTracker,
+}
+
+/// Starts the boot network, the drivers and the executor.
+fn start_work(
+    config: &Config,
+    store: &Store,
+    cancel: &CancellationToken,
+    work: &mut Stage,
+) -> anyhow::Result<Work> {
     let (phoned, phoned_home) = mpsc::channel(executor::PHONE_QUEUE);
-    let netboot = start_netboot(&config, phoned, &work_cancel, &mut work)?;
+    let netboot = start_netboot(config, phoned, cancel, work)?;
     let downloads = TaskTracker::new();
     let images = Images::new(
         image::Config::new(config.data_dir.join("images"), config.image_bytes),
         downloads.clone(),
-        work_cancel.child_token(),
+        cancel.child_token(),
     )
     .context("the image cache could not be opened")?;
     let metal = BareMetal::new(
@@ -90,46 +148,16 @@ pub async fn run(
         phoned_home,
         jitter: rand::random::<f64>,
     };
-    let token = work_cancel.child_token();
+    let token = cancel.child_token();
     work.spawn(async move { service.run(token).await.context("the executor failed") });
-    let token = work_cancel.child_token();
+    let token = cancel.child_token();
     let changes = netboot.changes();
     work.spawn(wake(changes, executor.clone(), store.clone(), token));
-
-    let (link, link_seen) = watch::channel(uplink::Link::default());
-    let signs = Signs {
-        store: store.clone(),
-        netboot: netboot.clone(),
-        link: link_seen,
-        data_dir: config.data_dir.clone(),
-        started,
-    };
-    let site = Site { store, executor };
-    start_uplink(&config, site, signs, link, &line_cancel, &mut line);
-    if let Some(path) = ready_file {
-        write_ready(&path, netboot.address()).context("the ready file could not be written")?;
-    }
-    tracing::info!(name = config.name, hub = config.hub, "the agent runs");
-
-    let outcome = tokio::select! {
-        // All cancel-safe: `cancelled` and `join_next` lose nothing when dropped.
-        () = cancel.cancelled() => Ok(()),
-        ended = line.join_next() => early("the uplink", ended),
-        ended = work.join_next() => early("the work", ended),
-        ended = disk.join_next() => early("the store", ended),
-    };
-    line_cancel.cancel();
-    finish("the uplink", line).await;
-    work_cancel.cancel();
-    downloads.close();
-    finish("the work", work).await;
-    if tokio::time::timeout(STOP, downloads.wait()).await.is_err() {
-        tracing::warn!("downloads were cut off");
-    }
-    // The commit task ends with the last handle of the store, and the last ones were in the line and in the work.
-    finish("the store", disk).await;
-    tracing::info!("the agent stopped");
-    outcome
+    Ok(Work {
+        netboot,
+        executor,
+        downloads,
+    })
 }
 
 fn start_uplink(

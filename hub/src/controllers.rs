@@ -40,6 +40,8 @@ use vitistack_api::machine_provider::MachineProvider;
 use vitistack_protocol::identity::AgentName;
 use vitistack_protocol::ids::Uid;
 use vitistack_protocol::message::intent::{Intent, SecretRow};
+use vitistack_protocol::message::numbered::{BodyKind, Reason as Told};
+use vitistack_protocol::message::report::{HostReport, MachineReport, Report};
 
 use crate::cache::Cache;
 use crate::kinds::placement::Field;
@@ -218,6 +220,11 @@ impl Hub {
         for row in rows {
             self.dispatch.secret(agent, row);
         }
+        let uid = intent.object.uid;
+        let said = self.dispatch.report(uid);
+        if said.is_some_and(|received| lacks_secrets(&received.report)) {
+            self.dispatch.missing(uid);
+        }
         self.sent().insert(intent.object.uid, intent.clone());
         self.dispatch.desire(agent, intent, stands);
     }
@@ -245,6 +252,15 @@ impl Hub {
     fn sent(&self) -> std::sync::MutexGuard<'_, HashMap<Uid, Intent>> {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the agent reported that it does not hold a secret that it needs.
+fn lacks_secrets(report: &Report) -> bool {
+    let cause = match report.kind {
+        BodyKind::Machine => report.read::<MachineReport>().map(|report| report.cause),
+        BodyKind::Host => report.read::<HostReport>().map(|report| report.cause),
+    };
+    cause.is_ok_and(|cause| cause.reason == Told::CredentialsMissing)
 }
 
 /// Runs all controllers until `cancel`. `on_synced` is called once every cache has seen a complete list.

@@ -112,6 +112,11 @@ impl Handle {
         self.state().secret(agent, row);
     }
 
+    /// The agent says that it lacks what the object's intent names: the rows are sent to it again.
+    pub fn missing(&self, uid: Uid) {
+        self.state().missing(uid);
+    }
+
     /// Drops everything about an object. For when the report of its tombstone was accepted, or it left this hub.
     pub fn forget(&self, uid: Uid) {
         self.state().forget(uid);

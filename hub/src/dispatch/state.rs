@@ -145,6 +145,25 @@ impl State {
         self.wake(agent);
     }
 
+    /// The agent lacks a row that the object's intent names, although it held it once: it drops what no intent names any
+    /// more, and an intent that names it again may have been on its way. All are sent again.
+    pub(crate) fn missing(&mut self, uid: Uid) {
+        let Some(desired) = self.desired.get(&uid) else {
+            return;
+        };
+        let Some(live) = self
+            .peers
+            .get_mut(&desired.agent)
+            .and_then(|peer| peer.live.as_mut())
+        else {
+            return;
+        };
+        for name in &desired.intent.secrets {
+            live.secrets.remove(name);
+        }
+        live.standing.wake.notify_one();
+    }
+
     pub(crate) fn forget(&mut self, uid: Uid) {
         if let Some(old) = self.desired.remove(&uid) {
             self.unassign(&old, uid);

@@ -44,36 +44,7 @@ pub(crate) fn status(facts: &Facts<'_>, now: &Time) -> MachineProviderStatus {
     } else {
         conditions::remove(says.list, types::CONNECTED);
     }
-    match &facts.credentials {
-        None => {
-            conditions::remove(says.list, types::AUTHENTICATED);
-        }
-        Some(Ok(())) if supported => {
-            says.set(
-                types::AUTHENTICATED,
-                State::True,
-                Reason::CredentialsValid,
-                "",
-            );
-        }
-        Some(Ok(())) => {
-            let meaning = Reason::ProviderTypeNotSupported.meaning();
-            says.set(
-                types::AUTHENTICATED,
-                State::Unknown,
-                Reason::ProviderTypeNotSupported,
-                meaning,
-            );
-        }
-        Some(Err(refusal)) => {
-            says.set(
-                types::AUTHENTICATED,
-                State::False,
-                refusal.reason,
-                refusal.message.clone(),
-            );
-        }
-    }
+    authentication(&mut says, facts, supported);
     let healthy = State::from(verdict.ready == State::True);
     says.set(
         types::HEALTHY,
@@ -117,6 +88,39 @@ pub(crate) fn status(facts: &Facts<'_>, now: &Time) -> MachineProviderStatus {
     status.phase = Some(phase(facts, &verdict));
     status.message = Some(verdict.message);
     status
+}
+
+fn authentication(says: &mut Says<'_>, facts: &Facts<'_>, supported: bool) {
+    match &facts.credentials {
+        None => {
+            conditions::remove(says.list, types::AUTHENTICATED);
+        }
+        Some(Ok(())) if supported => {
+            says.set(
+                types::AUTHENTICATED,
+                State::True,
+                Reason::CredentialsValid,
+                "",
+            );
+        }
+        Some(Ok(())) => {
+            let meaning = Reason::ProviderTypeNotSupported.meaning();
+            says.set(
+                types::AUTHENTICATED,
+                State::Unknown,
+                Reason::ProviderTypeNotSupported,
+                meaning,
+            );
+        }
+        Some(Err(refusal)) => {
+            says.set(
+                types::AUTHENTICATED,
+                State::False,
+                refusal.reason,
+                refusal.message.clone(),
+            );
+        }
+    }
 }
 
 fn verdict(facts: &Facts<'_>) -> Verdict {

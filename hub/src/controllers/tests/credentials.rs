@@ -69,6 +69,28 @@ async fn a_rotated_password_reaches_the_agent_and_keeps_every_revision_and_opera
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_says_it_lacks_the_password_gets_it_again() {
+    let site = Site::start().await;
+    let (mut agent, _, host) = running(&site).await;
+    settle(&site, &mut agent).await;
+    let (intents, secrets) = agent.taken;
+    let lacking = HostReport {
+        cause: Cause {
+            reason: Why::CredentialsMissing,
+            message: String::new(),
+        },
+        ..host_report(HostTold::InUse)
+    };
+    agent.report(host, &lacking, false);
+    site.serve(&mut agent, "the password again", |agent| {
+        agent.taken.1 > secrets
+    })
+    .await;
+    assert_eq!(agent.taken.0, intents);
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hub_that_starts_anew_without_the_secret_lets_the_agent_use_what_it_holds() {
     let site = Site::start().await;
     let (mut agent, machine, host) = running(&site).await;

@@ -316,6 +316,20 @@ fn a_password_that_changes_while_it_is_under_way_follows_the_older_one() {
 }
 
 #[test]
+fn a_row_that_the_agent_says_it_lacks_is_sent_again() {
+    let row = password("calvin");
+    let (mut state, a, held) = two_that_use(&row);
+    let mut hello = hello(1, held);
+    hello.extensions = Hello::extensions_for(&[row.held()]);
+    let (session, ..) = connect(&mut state, &a, &hello);
+    assert!(state.next(&a, session).is_empty());
+    state.missing(uid(2));
+    assert_eq!(rows(&state.next(&a, session)), [row.digest]);
+    state.secret_acked(&a, session, row.held());
+    assert!(state.next(&a, session).is_empty());
+}
+
+#[test]
 fn a_report_counts_only_from_the_agent_that_the_object_is_desired_at() {
     let (mut state, a, b) = (State::new(HubEpoch(1)), agent("a"), agent("b"));
     state.desire(&a, intent(1, fence(1, 1), 1));

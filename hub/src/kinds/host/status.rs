@@ -193,23 +193,8 @@ fn verdict(facts: &Facts<'_>, status: &BareMetalHostStatus, phase: HostPhase) ->
             Reason::HostInMaintenance.meaning(),
         );
     }
-    let agent = facts.agent.map_or("", |agent| agent.name.as_str());
     let Some(report) = facts.heard else {
-        // What an earlier hub process heard stands until the agent says otherwise.
-        if let Some(known) = vitistack_api::conditions::find(&status.conditions, types::READY)
-            .filter(|known| known.status == State::True.as_str())
-        {
-            let reason = Reason::parse(&known.reason).unwrap_or(Reason::AsExpected);
-            return Verdict::ready(reason, known.message.clone());
-        }
-        return if facts.agent_is_connected {
-            Verdict::reconciling(Reason::Progressing, format!("agent {agent} looks at it"))
-        } else {
-            Verdict::reconciling(
-                Reason::AgentDisconnected,
-                format!("agent {agent} is not connected"),
-            )
-        };
+        return unheard(facts, status);
     };
     let cause = causes::refusal(&report.cause);
     if !report.reachable || report.phase == Told::Failed {
@@ -249,6 +234,26 @@ fn verdict(facts: &Facts<'_>, status: &BareMetalHostStatus, phase: HostPhase) ->
                 _ => cause.message,
             },
         ),
+    }
+}
+
+/// The agent has said nothing to this hub process yet.
+fn unheard(facts: &Facts<'_>, status: &BareMetalHostStatus) -> Verdict {
+    // What an earlier hub process heard stands until the agent says otherwise.
+    if let Some(known) = vitistack_api::conditions::find(&status.conditions, types::READY)
+        .filter(|known| known.status == State::True.as_str())
+    {
+        let reason = Reason::parse(&known.reason).unwrap_or(Reason::AsExpected);
+        return Verdict::ready(reason, known.message.clone());
+    }
+    let agent = facts.agent.map_or("", |agent| agent.name.as_str());
+    if facts.agent_is_connected {
+        Verdict::reconciling(Reason::Progressing, format!("agent {agent} looks at it"))
+    } else {
+        Verdict::reconciling(
+            Reason::AgentDisconnected,
+            format!("agent {agent} is not connected"),
+        )
     }
 }
 

@@ -382,11 +382,11 @@ fn parts(
     let Some(heard) = facts.heard else {
         return;
     };
-    let report = &heard.report;
-    let (why, message) = match verdict {
-        Some(verdict) if verdict.ready != State::True => (verdict.reason, verdict.message.clone()),
-        _ => (Reason::Progressing, String::new()),
+    let why = match verdict {
+        Some(verdict) if verdict.ready != State::True => (verdict.reason, verdict.message.as_str()),
+        _ => (Reason::Progressing, ""),
     };
+    let report = &heard.report;
     let installed = report
         .provisioned
         .as_ref()
@@ -402,13 +402,19 @@ fn parts(
                 host.name_any()
             ),
         ),
-        _ => says.set(
-            types::INFRASTRUCTURE_READY,
-            State::False,
-            why,
-            message.clone(),
-        ),
+        _ => says.set(types::INFRASTRUCTURE_READY, State::False, why.0, why.1),
     }
+    bootstrap(says, report, why);
+    network(says, report, why);
+    if installed.is_some() {
+        up_to_date(says, facts, made_from);
+    } else {
+        conditions::remove(says.list, types::UP_TO_DATE);
+    }
+}
+
+/// Whether the guest was set up. `why` says what keeps it where it was not.
+fn bootstrap(says: &mut Says<'_>, report: &MachineReport, why: (Reason, &str)) {
     match report.phase {
         Told::Running => {
             let reason = match causes::translate(report.cause.reason).0 {
@@ -429,43 +435,38 @@ fn parts(
         | Told::Booting
         | Told::Releasing
         | Told::Gone
-        | Told::Failed => says.set(types::BOOTSTRAP_READY, State::False, why, message.clone()),
+        | Told::Failed => says.set(types::BOOTSTRAP_READY, State::False, why.0, why.1),
     }
-    if report.addresses.is_empty() {
-        if report.phase != Told::Running {
-            says.set(types::NETWORK_READY, State::False, why, message);
-        }
-    } else {
+}
+
+fn network(says: &mut Says<'_>, report: &MachineReport, why: (Reason, &str)) {
+    if !report.addresses.is_empty() {
         let known = report.addresses.join(", ");
         says.set(types::NETWORK_READY, State::True, Reason::AsExpected, known);
+    } else if report.phase != Told::Running {
+        says.set(types::NETWORK_READY, State::False, why.0, why.1);
     }
-    match (installed, &facts.refusal) {
-        (None, _) => {
-            conditions::remove(says.list, types::UP_TO_DATE);
-        }
-        (Some(_), Some(refusal)) => {
-            says.set(
-                types::UP_TO_DATE,
-                State::False,
-                refusal.reason,
-                refusal.message.clone(),
-            );
-        }
-        (Some(_), None) => {
-            let is_same = facts.inputs.is_none_or(|(_, inputs)| {
-                made_from.is_none_or(|made| made.inputs == inputs.to_string())
-            });
-            if is_same {
-                says.set(types::UP_TO_DATE, State::True, Reason::AsExpected, "");
-            } else {
-                says.set(
-                    types::UP_TO_DATE,
-                    State::False,
-                    Reason::SpecChangedAfterInstall,
-                    "image, user data, keys, host name or root device hints changed since the installation; set a \
-                     new spec.reinstall to install anew",
-                );
-            }
-        }
+}
+
+/// Whether what is installed is what the spec says now.
+fn up_to_date(says: &mut Says<'_>, facts: &Facts<'_>, made_from: Option<&InstallationStatus>) {
+    if let Some(refusal) = &facts.refusal {
+        let message = refusal.message.clone();
+        says.set(types::UP_TO_DATE, State::False, refusal.reason, message);
+        return;
     }
+    let is_same = facts
+        .inputs
+        .is_none_or(|(_, inputs)| made_from.is_none_or(|made| made.inputs == inputs.to_string()));
+    if is_same {
+        says.set(types::UP_TO_DATE, State::True, Reason::AsExpected, "");
+        return;
+    }
+    says.set(
+        types::UP_TO_DATE,
+        State::False,
+        Reason::SpecChangedAfterInstall,
+        "image, user data, keys, host name or root device hints changed since the installation; set a new \
+         spec.reinstall to install anew",
+    );
 }
