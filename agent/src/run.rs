@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use vitistack_drivers::baremetal::{BareMetal, Timing, redfish};
 use vitistack_drivers::image::{self, Images};
 use vitistack_drivers::netboot::{self, PhonedHome};
+use vitistack_protocol::Chain;
 use vitistack_protocol::ids::Uid;
 use vitistack_protocol::transport::Line;
 
@@ -28,6 +29,9 @@ use crate::health::Signs;
 use crate::site::Site;
 use crate::store::{self, Settings, Store};
 use crate::uplink;
+
+#[cfg(test)]
+mod tests;
 
 /// How long each stage may take to stop. systemd kills after 90 s, Kubernetes after 30.
 const STOP: Duration = Duration::from_secs(5);
@@ -68,15 +72,7 @@ pub async fn run(
     }
     tracing::info!(name = config.name, hub = config.hub, "the agent runs");
 
-    let outcome = tokio::select! {
-        // What ends because of the order to stop is no early end.
-        biased;
-        // All cancel-safe: `cancelled` and `join_next` lose nothing when dropped.
-        () = cancel.cancelled() => Ok(()),
-        ended = line.join_next() => early("the uplink", ended),
-        ended = work.join_next() => early("the work", ended),
-        ended = disk.join_next() => early("the store", ended),
-    };
+    let outcome = until_end(&cancel, &mut line, &mut work, &mut disk).await;
     line_cancel.cancel();
     finish("the uplink", line).await;
     work_cancel.cancel();
@@ -91,6 +87,23 @@ pub async fn run(
     outcome
 }
 
+/// Waits for the order to stop, or for a stage that ends before it. What ends because of the order is no early end, so
+/// the order is looked at first. Cancel-safe.
+async fn until_end(
+    cancel: &CancellationToken,
+    line: &mut Stage,
+    work: &mut Stage,
+    disk: &mut Stage,
+) -> anyhow::Result<()> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Ok(()),
+        ended = line.join_next() => early("the uplink", ended),
+        ended = work.join_next() => early("the work", ended),
+        ended = disk.join_next() => early("the store", ended),
+    }
+}
+
 /// Opens the store and starts its commit task.
 async fn start_disk(config: &Config, disk: &mut Stage) -> anyhow::Result<Store> {
     let settings = settings(config);
@@ -99,7 +112,7 @@ async fn start_disk(config: &Config, disk: &mut Stage) -> anyhow::Result<Store> 
         .context("the store could not be opened")?;
     if let Some(lost) = &opened.lost {
         tracing::error!(
-            error = lost as &dyn std::error::Error,
+            error = %Chain(lost),
             "the store was lost and set aside; the hub will send everything again"
         );
     }

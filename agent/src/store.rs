@@ -31,6 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::sync::{mpsc, oneshot, watch};
 use vitistack_drivers::driver::Secrets;
 use vitistack_drivers::journal::Journal;
+use vitistack_protocol::Chain;
 use vitistack_protocol::ids::{Digest, Sequence, Uid};
 use vitistack_protocol::message::intent::{Intent, SecretKey, SecretName};
 use vitistack_protocol::message::numbered::BodyKind;
@@ -267,7 +268,7 @@ impl Shared {
                 // The seal key was replaced. The driver waits for the secret, which says what is missing.
                 Err(error) => tracing::error!(
                     secret = %name.uid,
-                    error = &error as &dyn std::error::Error,
+                    error = %Chain(&error),
                     "a secret cannot be unsealed; was the key file replaced?"
                 ),
             }
@@ -308,7 +309,7 @@ impl Shared {
             && let Err(error) = files::hold_ballast(&ballast, size)
         {
             tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = %Chain(&error),
                 "no ballast could be taken"
             );
         }

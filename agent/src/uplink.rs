@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use vitistack_protocol::Chain;
 use vitistack_protocol::identity::{AgentName, Error as IdentityError};
 use vitistack_protocol::ids::HubEpoch;
 use vitistack_protocol::transport::{self, Ending, Line};
@@ -222,7 +223,7 @@ pub async fn run<I: Intake, O: Outbox, V: Vitals>(
             outcome = attempt => match outcome {
                 Ok(cause) => cause,
                 Err(error) => {
-                    warn!(error = &error as &dyn std::error::Error, "no session with the hub");
+                    warn!(error = %Chain(&error), "no session with the hub");
                     if *link.borrow() == Link::NotJoined && error.cause() == Cause::Refused {
                         Cause::NotJoined
                     } else {

@@ -37,6 +37,7 @@ use vitistack_api::host::BareMetalHost;
 use vitistack_api::kubernetes_provider::KubernetesProvider;
 use vitistack_api::machine::{IntentStatus, Machine};
 use vitistack_api::machine_provider::MachineProvider;
+use vitistack_protocol::Chain;
 use vitistack_protocol::identity::AgentName;
 use vitistack_protocol::ids::Uid;
 use vitistack_protocol::message::intent::{Intent, SecretRow};
@@ -428,14 +429,14 @@ async fn reconcile(hub: &Hub, key: &Key) -> Outcome {
         }
         Class::Retry => {
             warn!(
-                error = &error as &dyn std::error::Error,
+                error = %Chain(&error),
                 "the reconcile failed and is tried again"
             );
             Outcome::Retry
         }
         Class::Invalid => {
             warn!(
-                error = &error as &dyn std::error::Error,
+                error = %Chain(&error),
                 "the reconcile cannot succeed as things are"
             );
             Outcome::After(Duration::from_secs(60))

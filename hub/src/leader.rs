@@ -14,6 +14,7 @@ use kube::{Api, Client};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use vitistack_protocol::Chain;
 
 #[cfg(test)]
 mod tests;
@@ -135,7 +136,7 @@ impl Candidate {
                 }
                 Err(error) => {
                     warn!(
-                        error = &error as &dyn std::error::Error,
+                        error = %Chain(&error),
                         "the Lease cannot be read now"
                     );
                 }
@@ -223,7 +224,7 @@ impl Leadership {
                 }
                 Err(error) => {
                     warn!(
-                        error = &error as &dyn std::error::Error,
+                        error = %Chain(&error),
                         "the Lease was not renewed"
                     );
                     match rivalry {
@@ -246,7 +247,7 @@ impl Leadership {
         let api = &self.candidate.api;
         if let Err(error) = within(api.replace(NAME, &PostParams::default(), &given_up)).await {
             warn!(
-                error = &error as &dyn std::error::Error,
+                error = %Chain(&error),
                 "the Lease was not given up; it expires"
             );
         }

@@ -15,3 +15,7 @@ pub mod identity;
 pub mod ids;
 pub mod message;
 pub mod transport;
+
+mod chain;
+
+pub use chain::Chain;

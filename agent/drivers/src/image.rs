@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use vitistack_protocol::Chain;
 use vitistack_protocol::ids::Digest;
 use vitistack_protocol::message::intent::Image;
 use vitistack_protocol::message::numbered::Reason;
@@ -248,7 +249,7 @@ impl Shared {
             Err(error) => {
                 tracing::warn!(
                     digest = %image.digest,
-                    error = &error as &dyn std::error::Error,
+                    error = %Chain(&error),
                     "image could not be fetched"
                 );
                 let wait = if error.needs_somebody() {

@@ -7,6 +7,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use vitistack_drivers::driver::{Driver, Heard, Next, Outcome, Step};
 use vitistack_drivers::journal::Journal;
+use vitistack_protocol::Chain;
 use vitistack_protocol::ids::{OperationId, Uid};
 use vitistack_protocol::message::intent::{HostIntent, Intent, MachineIntent};
 use vitistack_protocol::message::numbered::BodyKind;
@@ -367,7 +368,7 @@ impl<D: Driver> Worker<D> {
         error: &D::Error,
     ) -> End {
         let class = self.driver.class(error);
-        tracing::warn!(?class, error = error as &dyn std::error::Error, "failed");
+        tracing::warn!(?class, error = %Chain(error), "failed");
         if let Err(error) = self.report(intent, observed, Outcome::Failed(error)).await {
             return self.store_failed(&error);
         }
@@ -380,7 +381,7 @@ impl<D: Driver> Worker<D> {
             return End::Cancelled;
         }
         tracing::error!(
-            error = error as &dyn std::error::Error,
+            error = %Chain(error),
             "nothing is done while the store fails"
         );
         let class = vitistack_drivers::driver::Class::Retry;
@@ -437,7 +438,7 @@ impl<D: Driver> Worker<D> {
             Ok(()) => before != self.journal,
             Err(error) => {
                 tracing::error!(
-                    error = &error as &dyn std::error::Error,
+                    error = %Chain(&error),
                     "a guest's call could not be written down"
                 );
                 false

@@ -13,6 +13,7 @@ use std::sync::{Arc, PoisonError};
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use vitistack_protocol::Chain;
 use vitistack_protocol::ids::{Digest, Sequence};
 
 use super::Shared;
@@ -189,7 +190,7 @@ impl Service {
                 }
                 Ok((index, Some(error))) => {
                     tracing::error!(
-                        error = &error as &dyn std::error::Error,
+                        error = %Chain(&error),
                         "the store could not write"
                     );
                     self.index = index;

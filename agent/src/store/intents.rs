@@ -1,5 +1,6 @@
 //! Intents and secrets: what the hub wants, taken over by the fences.
 
+use vitistack_protocol::Chain;
 use vitistack_protocol::ids::{Digest, Fence, HubEpoch, Revision, Sequence, Uid};
 use vitistack_protocol::message::Extensions;
 use vitistack_protocol::message::intent::{
@@ -74,7 +75,7 @@ impl Store {
             Err(error) if error.class() == Class::Full => {
                 tracing::error!(
                     object = %uid,
-                    error = &error as &dyn std::error::Error,
+                    error = %Chain(&error),
                     "an intent was refused"
                 );
                 Ok(self.taken(uid, IntentOutcome::StoreFull))

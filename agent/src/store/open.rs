@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use vitistack_drivers::journal::Journal;
+use vitistack_protocol::Chain;
 use vitistack_protocol::ids::Uid;
 use vitistack_protocol::message::intent::SecretName;
 
@@ -129,7 +130,7 @@ fn open_here(settings: Settings, replacement: bool) -> Result<(Store, Service), 
         && let Err(error) = files::hold_ballast(&ballast, settings.ballast_bytes)
     {
         tracing::warn!(
-            error = &error as &dyn std::error::Error,
+            error = %Chain(&error),
             "no ballast could be taken"
         );
     }

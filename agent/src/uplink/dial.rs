@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use tracing::debug;
+use vitistack_protocol::Chain;
 use vitistack_protocol::identity::authority::hub_name;
 use vitistack_protocol::identity::name::DEFAULT_TRUST_DOMAIN;
 use vitistack_protocol::transport::{self, Connection, Line};
@@ -37,7 +38,7 @@ pub(super) async fn dial(
             Err(source) => {
                 debug!(
                     %address,
-                    error = &source as &dyn std::error::Error,
+                    error = %Chain(&source),
                     "one address of the hub did not answer"
                 );
                 last = Error::Line {

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 use vitistack_api::conditions::{Condition, find, types};
+use vitistack_protocol::Chain;
 
 /// Events that may wait. A burst of some hundred transitions fits; more than that nobody reads one by one.
 const CAPACITY: usize = 512;
@@ -99,7 +100,7 @@ impl Publisher {
                 // A namespace that is being deleted takes no Events; nothing depends on them.
                 Ok(Err(error)) => {
                     debug!(
-                        error = &error as &dyn std::error::Error,
+                        error = %Chain(&error),
                         "an Event was not taken"
                     );
                 }

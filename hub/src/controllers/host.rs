@@ -11,6 +11,7 @@ use vitistack_api::conditions::Reason;
 use vitistack_api::host::{BareMetalHost, HostPhase, Quarantine};
 use vitistack_api::machine::Machine;
 use vitistack_api::names::{ANNOTATION_ACCEPT, ANNOTATION_FORCE_DELETE};
+use vitistack_protocol::Chain;
 use vitistack_protocol::identity::AgentName;
 use vitistack_protocol::ids::Uid;
 use vitistack_protocol::message::intent::SecretRow;
@@ -108,7 +109,7 @@ fn readable<T>(
         .inspect_err(|error| {
             warn!(
                 agent = %received.agent.name,
-                error = error as &dyn std::error::Error,
+                error = %Chain(error),
                 "a report cannot be read"
             );
         })
@@ -391,10 +392,11 @@ async fn say(hub: &Hub, host: &BareMetalHost, facts: &Facts<'_>) -> Result<(), E
         return Ok(());
     }
     let before = host.status.clone().unwrap_or_default();
-    if before.phase != after.phase {
-        info!(generation = generation_of(host), old = ?before.phase, new = ?after.phase, "phase");
-    }
     let text = |phase: Option<HostPhase>| phase.map(|phase| format!("{phase:?}"));
+    if before.phase != after.phase {
+        let (old, new) = (text(before.phase), text(after.phase));
+        info!(generation = generation_of(host), old, new, "phase");
+    }
     if let Some(announcement) = events::transition(
         host.object_ref(&()),
         (text(before.phase), text(after.phase)),

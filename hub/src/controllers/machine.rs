@@ -14,6 +14,7 @@ use vitistack_api::machine::{Machine, MachinePhase, PlacedHost, Placement};
 use vitistack_api::machine_provider::{MachineProvider, ProviderType};
 use vitistack_api::reference::ObjectReference;
 use vitistack_api::validate;
+use vitistack_protocol::Chain;
 use vitistack_protocol::identity::AgentName;
 use vitistack_protocol::message::intent::SecretRow;
 use vitistack_protocol::message::report::MachineReport;
@@ -222,7 +223,7 @@ pub(super) fn known(hub: &Hub, machine: &Machine) -> Option<Known> {
         Err(error) => {
             warn!(
                 agent = %received.agent.name,
-                error = &error as &dyn std::error::Error,
+                error = %Chain(&error),
                 "a report cannot be read"
             );
             None
@@ -414,6 +415,7 @@ async fn say(hub: &Hub, machine: &Machine, facts: &Facts<'_>) -> Result<(), Erro
     let phase = |status: Option<&vitistack_api::machine::MachineStatus>| {
         status.and_then(|status| status.phase)
     };
+    let text = |phase: Option<MachinePhase>| phase.map(|phase| format!("{phase:?}"));
     let (old, new) = (phase(machine.status.as_ref()), after.phase);
     if old != new {
         match new {
@@ -425,9 +427,8 @@ async fn say(hub: &Hub, machine: &Machine, facts: &Facts<'_>) -> Result<(), Erro
             }
             _ => {}
         }
-        info!(?old, ?new, "phase");
+        info!(old = text(old), new = text(new), "phase");
     }
-    let text = |phase: Option<MachinePhase>| phase.map(|phase| format!("{phase:?}"));
     let empty = Vec::new();
     let conditions = machine
         .status

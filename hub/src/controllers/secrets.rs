@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
+use vitistack_protocol::Chain;
 
 use super::{Hub, wakes};
 use crate::cache::Cache;
@@ -186,7 +187,7 @@ fn refuse(hub: &Hub, name: &str, state: &Namespace, error: &watcher::Error) {
         _ => {
             warn!(
                 namespace = name,
-                error = error as &dyn std::error::Error,
+                error = %Chain(error),
                 "the watch of Secrets broke off and starts again"
             );
             return;

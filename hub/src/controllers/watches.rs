@@ -15,6 +15,7 @@ use vitistack_api::host::BareMetalHost;
 use vitistack_api::kubernetes_provider::KubernetesProvider;
 use vitistack_api::machine::Machine;
 use vitistack_api::machine_provider::MachineProvider;
+use vitistack_protocol::Chain;
 
 use super::wakes::Woken;
 use super::{Hub, write};
@@ -92,7 +93,7 @@ async fn follow<K: write::Object + Woken + 'static>(
             }
             Some(Err(error)) => warn!(
                 kind = K::CONTROLLER,
-                error = &error as &dyn std::error::Error,
+                error = %Chain(&error),
                 "the watch broke off and starts again"
             ),
             None => return cancel.cancelled().await,
@@ -108,7 +109,7 @@ fn apply<K: write::Object + Woken>(hub: &Hub, guard: DeserializeGuard<K>) {
                 kind = K::CONTROLLER,
                 namespace = error.metadata.namespace.as_deref(),
                 name = error.metadata.name.as_deref(),
-                error = &error as &dyn std::error::Error,
+                error = %Chain(&error),
                 "an object cannot be read and is left alone"
             );
             return;

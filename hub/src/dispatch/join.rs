@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use tracing::{info, warn};
+use vitistack_protocol::Chain;
 use vitistack_protocol::message::control::{Goodbye, Join, Unsupported};
 use vitistack_protocol::transport::{
     CloseCode, Connection, Error, Priority, Receiver, Sender, within,
@@ -22,7 +23,7 @@ pub(super) async fn run(connection: Connection, context: Context) {
         Ok(()) => (CloseCode::Done, "joined"),
         Err(error) => {
             info!(
-                error = &error as &dyn std::error::Error,
+                error = %Chain(&error),
                 "an attempt to join failed"
             );
             (CloseCode::JoinRefused, "the join did not succeed")
@@ -61,7 +62,7 @@ async fn attempt(connection: &Connection, context: &Context) -> Result<(), Error
                 }
             };
             warn!(
-                error = &error as &dyn std::error::Error,
+                error = %Chain(&error),
                 "a join was refused"
             );
             send.send(&Goodbye {

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, info_span, warn};
+use vitistack_protocol::Chain;
 use vitistack_protocol::identity::{self, AgentVerifier, HUB_LIFE};
 use vitistack_protocol::transport::{self, Arrival, CloseCode, Incoming, Listener};
 
@@ -159,7 +160,7 @@ impl Server {
                     match fresh {
                         Ok(own) => if let Err(error) = listener.present(&own) {
                             warn!(
-                                error = &error as &dyn std::error::Error,
+                                error = %Chain(&error),
                                 "the endpoint keeps its certificate"
                             );
                         },
@@ -168,7 +169,7 @@ impl Server {
                 }
                 Some(done) = tasks.join_next() => {
                     if let Err(error) = done {
-                        warn!(error = &error as &dyn std::error::Error, "a connection's task ended badly");
+                        warn!(error = %Chain(&error), "a connection's task ended badly");
                     }
                 }
             }
@@ -196,7 +197,7 @@ async fn serve(incoming: Incoming, context: Context) {
         Ok(Arrival::Join { connection }) => join::run(connection, context).await,
         // Strangers and storms end here too, so it is no warning.
         Err(error) => debug!(
-            error = &error as &dyn std::error::Error,
+            error = %Chain(&error),
             "a handshake failed"
         ),
     }

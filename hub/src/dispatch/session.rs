@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
+use vitistack_protocol::Chain;
 use vitistack_protocol::codec::BATCH;
 use vitistack_protocol::identity::Leaf;
 use vitistack_protocol::message::control::{
@@ -71,7 +72,7 @@ pub(super) async fn run(connection: Connection, leaf: Leaf, context: Context) {
         Ok(None) => {}
         Err(error) => {
             info!(
-                error = &error as &dyn std::error::Error,
+                error = %Chain(&error),
                 "a session did not begin"
             );
             let end = end_of(&error);
@@ -176,7 +177,7 @@ async fn renew_only(
                 info!("an ended certificate was renewed");
             }
             Err(error) => warn!(
-                error = &error as &dyn std::error::Error,
+                error = %Chain(&error),
                 "a renewal was refused"
             ),
         }
@@ -296,14 +297,14 @@ impl Session {
                     let done = match done {
                         Ok(done) => done,
                         Err(error) => {
-                            warn!(error = &error as &dyn std::error::Error, "a stream's task ended badly");
+                            warn!(error = %Chain(&error), "a stream's task ended badly");
                             return End { code: CloseCode::Internal, message: "internal fault" };
                         }
                     };
                     match done {
                         Ok(done) => self.finished(done),
                         Err(error) => {
-                            info!(error = &error as &dyn std::error::Error, "a stream failed");
+                            info!(error = %Chain(&error), "a stream failed");
                             return end_of(&error);
                         }
                     }
@@ -424,7 +425,7 @@ impl ControlReader {
         {
             Ok((renewed, leaf)) => self.reply(Reply::Renewed(renewed, leaf)).await,
             Err(error) => warn!(
-                error = &error as &dyn std::error::Error,
+                error = %Chain(&error),
                 "a renewal was refused"
             ),
         }

@@ -9,6 +9,7 @@ use kube::{Api, ResourceExt as _};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use vitistack_api::agent::Agent;
+use vitistack_protocol::Chain;
 use vitistack_protocol::identity::{AgentName, Roster};
 
 use super::ENROLMENT_ANNOTATION;
@@ -38,7 +39,7 @@ pub(super) async fn follow(agents: Api<Agent>, roster: &Roster, cancel: Cancella
             None => return,
             Some(Err(error)) => {
                 warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %Chain(&error),
                     "the watch of agents was cut"
                 );
             }

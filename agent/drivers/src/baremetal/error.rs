@@ -1,5 +1,6 @@
 //! What can go wrong in either bare-metal driver.
 
+use vitistack_protocol::Chain;
 use vitistack_protocol::message::numbered::Reason;
 use vitistack_protocol::message::report::Cause;
 
@@ -102,14 +103,7 @@ impl Error {
 
 /// An error and its sources in one line, bounded.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    clip(text, LONGEST_MESSAGE)
+    clip(Chain(error).to_string(), LONGEST_MESSAGE)
 }
 
 /// Cuts at a character boundary.

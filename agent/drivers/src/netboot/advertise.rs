@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::UdpSocket;
 use tracing::debug;
+use vitistack_protocol::Chain;
 
 use self::packet::Message;
 use super::handle::Handle;
@@ -91,7 +92,7 @@ impl Advertiser {
             tokio::time::timeout(Duration::from_secs(1), self.socket.send_to(bytes, to)).await;
         if let Ok(Err(error)) = sent {
             let to = IpAddr::V6(*to.ip());
-            debug!(error = &error as &dyn std::error::Error, %to, "neighbour discovery packet not sent");
+            debug!(error = %Chain(&error), %to, "neighbour discovery packet not sent");
         }
     }
 }

@@ -24,6 +24,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 use tracing::debug;
+use vitistack_protocol::Chain;
 
 use super::handle::Handle;
 use super::interface::Interface;
@@ -133,7 +134,7 @@ impl Server {
                 // Out of descriptors, or the client was gone before we looked: neither ends the service.
                 Err(error) => {
                     debug!(
-                        error = &error as &dyn std::error::Error,
+                        error = %Chain(&error),
                         "connection not accepted"
                     );
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -176,6 +177,6 @@ async fn serve(stream: TcpStream, peer: SocketAddr, router: Router) {
         .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = served {
-        debug!(%peer, error = &error as &dyn std::error::Error, "connection ended");
+        debug!(%peer, error = %Chain(&error), "connection ended");
     }
 }

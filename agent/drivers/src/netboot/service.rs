@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use vitistack_protocol::Chain;
 
 use super::advertise::Advertiser;
 use super::dhcp::{probe, serve};
@@ -224,7 +225,7 @@ impl Tasks {
     }
 
     fn broken(&self, error: &Error) {
-        let message = chain(error);
+        let message = Chain(error).to_string();
         warn!(error = message, "the boot network is not served");
         self.handle.set_address(None);
         self.handle.set_service(Service::Broken { message });
@@ -309,7 +310,7 @@ impl Tasks {
                 Advertiser::bind(self.handle.clone(), interface.clone())
                     .inspect_err(|error| {
                         warn!(
-                            error = chain(error),
+                            error = Chain(error).to_string(),
                             "no router advertisements: iPXE will wait for one"
                         );
                     })
@@ -404,15 +405,4 @@ async fn changed(was: Interface) -> Error {
             Err(error) => return Error::Interface(Box::new(error)),
         }
     }
-}
-
-/// The error with its sources, for people.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }

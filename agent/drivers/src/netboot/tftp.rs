@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 use tracing::{debug, info};
+use vitistack_protocol::Chain;
 
 use self::packet::{ErrorCode, Packet};
 use self::transfer::{Step, Transfer};
@@ -95,7 +96,7 @@ impl Server {
                 Ok(socket) => socket,
                 Err(error) => {
                     debug!(
-                        error = &error as &dyn std::error::Error,
+                        error = %Chain(&error),
                         "tftp transfer not begun"
                     );
                     continue;

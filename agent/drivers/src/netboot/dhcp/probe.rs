@@ -11,6 +11,7 @@ use rand::Rng as _;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
+use vitistack_protocol::Chain;
 
 use super::packet;
 use super::watch::{Verdict, Watch};
@@ -92,7 +93,7 @@ impl Probe {
             let to = SocketAddrV4::new(Ipv4Addr::BROADCAST, SERVER_PORT);
             if let Err(error) = self.socket.send_to(&bytes, to).await {
                 warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %Chain(&error),
                     "dhcp probe not sent"
                 );
             }

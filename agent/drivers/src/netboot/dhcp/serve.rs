@@ -14,6 +14,7 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
+use vitistack_protocol::Chain;
 
 use super::decide::{Decision, Effect, Own, Policy, Port, Site, To, decide};
 use super::packet::{self, Request};
@@ -225,7 +226,7 @@ impl Server {
         };
         if let Err(error) = sent {
             debug!(
-                error = &error as &dyn std::error::Error,
+                error = %Chain(&error),
                 ?to,
                 "dhcp answer not sent"
             );

@@ -13,6 +13,7 @@ use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 use tracing::warn;
+use vitistack_protocol::Chain;
 
 use super::range::{self, Part};
 
@@ -28,8 +29,8 @@ pub(crate) async fn serve(path: &Path, method: &Method, headers: &HeaderMap) -> 
     let (mut file, length) = match opened {
         Ok(opened) => opened,
         Err(error) => {
-            let error = &error as &dyn std::error::Error;
-            warn!(path = %path.display(), error, "a file of the boot network cannot be read");
+            let error = Chain(&error);
+            warn!(path = %path.display(), %error, "a file of the boot network cannot be read");
             return StatusCode::NOT_FOUND.into_response();
         }
     };
@@ -59,8 +60,8 @@ pub(crate) async fn serve(path: &Path, method: &Method, headers: &HeaderMap) -> 
         Body::empty()
     } else {
         if let Err(error) = file.seek(SeekFrom::Start(first)).await {
-            let error = &error as &dyn std::error::Error;
-            warn!(path = %path.display(), error, "a file of the boot network cannot be read");
+            let error = Chain(&error);
+            warn!(path = %path.display(), %error, "a file of the boot network cannot be read");
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         }
         Body::from_stream(ReaderStream::with_capacity(file.take(count), CHUNK))

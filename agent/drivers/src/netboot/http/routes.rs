@@ -20,6 +20,7 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 use tracing::{debug, info, warn};
 use vitistack_installer_wire::{BOOT_FILE, BootFile, Instruction, Mode, Report, SignedPlan};
+use vitistack_protocol::Chain;
 
 use super::{Context, archive, file, script};
 use crate::capability::Capability;
@@ -193,8 +194,8 @@ async fn report(
     let report: Report = match serde_json::from_slice(&body) {
         Ok(report) => report,
         Err(error) => {
-            let error = &error as &dyn std::error::Error;
-            warn!(mac = %grant.slot.mac, error, "an installer's report cannot be read");
+            let error = Chain(&error);
+            warn!(mac = %grant.slot.mac, %error, "an installer's report cannot be read");
             return StatusCode::BAD_REQUEST.into_response();
         }
     };
