@@ -96,7 +96,7 @@ export KUBECONFIG=$dir/hub/kubeconfig
 kubectl version 2>/dev/null | grep Server || true
 
 say "Enrolling an agent at the site with a join token"
-kubectl get namespace "$namespace" >/dev/null 2>&1 || kubectl create namespace "$namespace"
+kubectl apply -f deploy/examples/edge-site/1-namespace.yaml
 (umask 077; "$bin/kubectl-viti" token create --site edge-west --namespaces "$namespace" --ttl 10m >"$dir/token")
 cat >"$dir/agent.toml" <<TOML
 data_dir = "$dir/agent"
