@@ -32,12 +32,7 @@ use vitistack_protocol::transport::EndpointKeys;
 
 pub use settings::raise_epoch;
 use token::Refusal;
-
-/// Secret with the authority's certificate and key, and the endpoint's key.
-pub const CA_SECRET: &str = "vitistack-ca";
-
-/// ConfigMap that says to people and tools how this hub is reached and trusted; holds the epoch.
-pub const HUB_CONFIG_MAP: &str = "vitistack-hub";
+pub use vitistack_api::names::{CA_SECRET, HUB_CONFIG_MAP};
 
 /// Annotation of an `Agent`: the enrolment that its certificates go back to, which is the id of the token used.
 pub const ENROLMENT_ANNOTATION: &str = "vitistack.io/enrolment";

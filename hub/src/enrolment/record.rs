@@ -4,18 +4,15 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Secret;
 
-/// PEM certificate of the authority, in Secret and ConfigMap.
-pub(super) const CA_CERTIFICATE: &str = "ca.crt";
+// Keys of the ConfigMap; the Secret holds the certificate under the same one.
+pub(super) use vitistack_api::names::hub_config::{
+    ADDRESS, CA_CERT as CA_CERTIFICATE, CA_HASH, EPOCH,
+};
+
 /// PEM key of the authority.
 pub(super) const CA_KEY: &str = "ca.key";
 /// 32 random bytes.
 pub(super) const ENDPOINT_KEY: &str = "endpoint.key";
-/// Hexadecimal SHA-256 of the authority's certificate, DER.
-pub(super) const CA_HASH: &str = "ca-hash";
-/// Where agents dial.
-pub(super) const ADDRESS: &str = "address";
-/// How often a leader has started.
-pub(super) const EPOCH: &str = "epoch";
 
 /// The epoch; 0 where there was none yet. Nonsense is an error, because a guess could fence out the wrong hub.
 pub(super) fn epoch(data: &BTreeMap<String, String>) -> Result<u64, String> {
