@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Resource as _;
 use serde_json::json;
 use tracing::info;
-use vitistack_api::agent::{Agent, AgentPhase};
+use vitistack_api::agent::Agent;
 use vitistack_api::host::BareMetalHost;
 use vitistack_api::names::ANNOTATION_RESUME;
 use vitistack_protocol::identity::AgentName;
@@ -50,10 +50,9 @@ pub(super) async fn reconcile(hub: &Hub, key: &Key) -> Result<Outcome, Error> {
         .is_some()
     {
         let old = before.cloned().unwrap_or_default();
-        let text = |phase: Option<AgentPhase>| phase.map(|phase| format!("{phase:?}"));
         if let Some(announcement) = events::transition(
             agent.object_ref(&()),
-            (text(old.phase), text(after.phase)),
+            (old.phase, after.phase),
             &old.conditions,
             &after.conditions,
         ) {

@@ -2,7 +2,6 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Resource as _;
-use vitistack_api::datacenter::DatacenterPhase;
 
 use super::{Error, Hub, events, write};
 use crate::kinds::datacenter::{Facts, status};
@@ -26,10 +25,9 @@ pub(super) async fn reconcile(hub: &Hub, key: &Key) -> Result<Outcome, Error> {
         .is_some()
     {
         let old = before.cloned().unwrap_or_default();
-        let text = |phase: Option<DatacenterPhase>| phase.map(|phase| format!("{phase:?}"));
         if let Some(announcement) = events::transition(
             datacenter.object_ref(&()),
-            (text(old.phase), text(after.phase)),
+            (old.phase, after.phase),
             &old.conditions,
             &after.conditions,
         ) {

@@ -3,6 +3,8 @@
 //! Owns a bounded queue and the task that publishes from it, so that no reconcile waits for an Event. An Event that
 //! finds the queue full is dropped: conditions say the same, and stay.
 
+use std::fmt::Debug;
+
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
@@ -111,9 +113,9 @@ impl Publisher {
 }
 
 /// What a status write has to announce: another phase, or another reason of `Ready`.
-pub(crate) fn transition(
+pub(crate) fn transition<P: Debug + PartialEq>(
     object: ObjectReference,
-    phases: (Option<String>, Option<String>),
+    phases: (Option<P>, Option<P>),
     before: &[Condition],
     after: &[Condition],
 ) -> Option<Announcement> {
@@ -125,7 +127,7 @@ pub(crate) fn transition(
         return None;
     }
     let is_stalled = find(after, types::STALLED).is_some_and(|stalled| stalled.status == "True");
-    let phase = new.unwrap_or_default();
+    let phase = new.map_or_else(String::new, |phase| format!("{phase:?}"));
     Some(Announcement {
         object,
         is_warning: is_stalled,

@@ -399,7 +399,7 @@ async fn say(hub: &Hub, host: &BareMetalHost, facts: &Facts<'_>) -> Result<(), E
     }
     if let Some(announcement) = events::transition(
         host.object_ref(&()),
-        (text(before.phase), text(after.phase)),
+        (before.phase, after.phase),
         &before.conditions,
         &after.conditions,
     ) {

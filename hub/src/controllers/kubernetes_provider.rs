@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource as _, ResourceExt as _};
 use vitistack_api::conditions::Reason;
-use vitistack_api::kubernetes_provider::{KubernetesPhase, KubernetesProvider};
+use vitistack_api::kubernetes_provider::KubernetesProvider;
 use vitistack_api::reference::ObjectReference;
 use vitistack_api::refs::Target;
 
@@ -30,10 +30,9 @@ pub(super) async fn reconcile(hub: &Hub, key: &Key) -> Result<Outcome, Error> {
         .is_some()
     {
         let old = before.cloned().unwrap_or_default();
-        let text = |phase: Option<KubernetesPhase>| phase.map(|phase| format!("{phase:?}"));
         if let Some(announcement) = events::transition(
             provider.object_ref(&()),
-            (text(old.phase), text(after.phase)),
+            (old.phase, after.phase),
             &old.conditions,
             &after.conditions,
         ) {

@@ -436,7 +436,7 @@ async fn say(hub: &Hub, machine: &Machine, facts: &Facts<'_>) -> Result<(), Erro
         .map_or(&empty, |status| &status.conditions);
     if let Some(announcement) = events::transition(
         machine.object_ref(&()),
-        (text(old), text(new)),
+        (old, new),
         conditions,
         &after.conditions,
     ) {

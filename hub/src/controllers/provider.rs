@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource as _, ResourceExt as _};
 use vitistack_api::conditions::Reason;
-use vitistack_api::machine_provider::{MachineProvider, ProviderPhase};
+use vitistack_api::machine_provider::MachineProvider;
 
 use super::{Error, Hub, events, write};
 use crate::kinds::provider::{Facts, status};
@@ -46,10 +46,9 @@ pub(super) async fn reconcile(hub: &Hub, key: &Key) -> Result<Outcome, Error> {
         .is_some()
     {
         let old = before.cloned().unwrap_or_default();
-        let text = |phase: Option<ProviderPhase>| phase.map(|phase| format!("{phase:?}"));
         if let Some(announcement) = events::transition(
             provider.object_ref(&()),
-            (text(old.phase), text(after.phase)),
+            (old.phase, after.phase),
             &old.conditions,
             &after.conditions,
         ) {
