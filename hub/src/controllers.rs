@@ -13,6 +13,7 @@ mod host;
 mod kubernetes_provider;
 mod machine;
 mod provider;
+mod say;
 pub(crate) mod secrets;
 mod wakes;
 mod watches;

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::Resource as _;
 use serde_json::json;
 use tracing::info;
 use vitistack_api::agent::Agent;
@@ -13,7 +12,8 @@ use vitistack_api::names::ANNOTATION_RESUME;
 use vitistack_protocol::identity::AgentName;
 use vitistack_protocol::ids::Uid;
 
-use super::{Error, Hub, events, write};
+use super::say::say;
+use super::{Error, Hub, write};
 use crate::enrolment;
 use crate::kinds::agent::{Resumption, Session, resumption, status};
 use crate::kinds::agents;
@@ -44,21 +44,7 @@ pub(super) async fn reconcile(hub: &Hub, key: &Key) -> Result<Outcome, Error> {
     });
     let now = Time(jiff::Timestamp::now());
     let after = status(&agent, session.as_ref(), &now);
-    let before = agent.status.as_ref();
-    if write::status(hub, agent.as_ref(), before, &after)
-        .await?
-        .is_some()
-    {
-        let old = before.cloned().unwrap_or_default();
-        if let Some(announcement) = events::transition(
-            agent.object_ref(&()),
-            (old.phase, after.phase),
-            &old.conditions,
-            &after.conditions,
-        ) {
-            hub.events.announce(announcement);
-        }
-    }
+    say(hub, agent.as_ref(), &after).await?;
     match identity {
         Some(identity) => resume(hub, &agent, &identity, session.as_ref()).await,
         None => Ok(Outcome::Done),

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::{Resource as _, ResourceExt as _};
+use kube::ResourceExt as _;
 use serde_json::json;
 use tracing::{info, warn};
 use vitistack_api::conditions::Reason;
-use vitistack_api::host::{BareMetalHost, HostPhase, Quarantine};
+use vitistack_api::host::{BareMetalHost, Quarantine};
 use vitistack_api::machine::Machine;
 use vitistack_api::names::{ANNOTATION_ACCEPT, ANNOTATION_FORCE_DELETE};
 use vitistack_protocol::Chain;
@@ -19,14 +19,14 @@ use vitistack_protocol::message::numbered::Cleaning;
 use vitistack_protocol::message::report::{HostReport, MachineReport};
 
 use super::machine::bmc_row;
-use super::{Error, Hub, events, write};
+use super::{Error, Hub, say, write};
 use crate::cache::uid_of;
 use crate::dispatch::Received;
 use crate::kinds::host::status::{Facts, status};
 use crate::kinds::host::{Hold, compile, hold, quarantined};
 use crate::kinds::machine::compile as machine_compile;
 use crate::kinds::revision::Allotted;
-use crate::kinds::{Outlook, Refusal, agents, annotated, generation_of, is_deleting};
+use crate::kinds::{Outlook, Refusal, agents, annotated, is_deleting};
 use crate::queue::{Key, Outcome};
 
 /// Brings one host closer to its spec.
@@ -385,25 +385,6 @@ fn accept(hub: &Hub, sight: &Sight) {
 /// Writes the status and announces what changed.
 async fn say(hub: &Hub, host: &BareMetalHost, facts: &Facts<'_>) -> Result<(), Error> {
     let after = status(facts, &Time(jiff::Timestamp::now()));
-    if write::status(hub, host, host.status.as_ref(), &after)
-        .await?
-        .is_none()
-    {
-        return Ok(());
-    }
-    let before = host.status.clone().unwrap_or_default();
-    let text = |phase: Option<HostPhase>| phase.map(|phase| format!("{phase:?}"));
-    if before.phase != after.phase {
-        let (old, new) = (text(before.phase), text(after.phase));
-        info!(generation = generation_of(host), old, new, "phase");
-    }
-    if let Some(announcement) = events::transition(
-        host.object_ref(&()),
-        (before.phase, after.phase),
-        &before.conditions,
-        &after.conditions,
-    ) {
-        hub.events.announce(announcement);
-    }
+    say::say(hub, host, &after).await?;
     Ok(())
 }

@@ -1,13 +1,14 @@
 //! The shell of the KubernetesProvider controller: references → status.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::{Resource as _, ResourceExt as _};
+use kube::ResourceExt as _;
 use vitistack_api::conditions::Reason;
 use vitistack_api::kubernetes_provider::KubernetesProvider;
 use vitistack_api::reference::ObjectReference;
 use vitistack_api::refs::Target;
 
-use super::{Error, Hub, events, write};
+use super::say::say;
+use super::{Error, Hub};
 use crate::kinds::Refusal;
 use crate::kinds::kubernetes_provider::status;
 use crate::kinds::placement::permit;
@@ -24,21 +25,7 @@ pub(super) async fn reconcile(hub: &Hub, key: &Key) -> Result<Outcome, Error> {
     };
     let now = Time(jiff::Timestamp::now());
     let after = status(&provider, references(hub, &provider), &now);
-    let before = provider.status.as_ref();
-    if write::status(hub, provider.as_ref(), before, &after)
-        .await?
-        .is_some()
-    {
-        let old = before.cloned().unwrap_or_default();
-        if let Some(announcement) = events::transition(
-            provider.object_ref(&()),
-            (old.phase, after.phase),
-            &old.conditions,
-            &after.conditions,
-        ) {
-            hub.events.announce(announcement);
-        }
-    }
+    say(hub, provider.as_ref(), &after).await?;
     Ok(Outcome::Done)
 }
 

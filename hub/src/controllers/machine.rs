@@ -5,7 +5,7 @@ mod release;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::{Resource as _, ResourceExt as _};
+use kube::ResourceExt as _;
 use serde_json::json;
 use tracing::{info, warn};
 use vitistack_api::conditions::Reason;
@@ -19,7 +19,7 @@ use vitistack_protocol::identity::AgentName;
 use vitistack_protocol::message::intent::SecretRow;
 use vitistack_protocol::message::report::MachineReport;
 
-use super::{Error, Hub, events, write};
+use super::{Error, Hub, say, write};
 use crate::cache::uid_of;
 use crate::dispatch::Received;
 use crate::kinds::machine::compile::{self, Compiled, Sources};
@@ -408,39 +408,15 @@ async fn say(hub: &Hub, machine: &Machine, facts: &Facts<'_>) -> Result<(), Erro
         .as_deref()
         .filter(|held| held.uid() == machine.uid())
         .unwrap_or(machine);
-    let before = current.status.as_ref();
-    if write::status(hub, current, before, &after).await?.is_none() {
-        return Ok(());
-    }
-    let phase = |status: Option<&vitistack_api::machine::MachineStatus>| {
-        status.and_then(|status| status.phase)
-    };
-    let text = |phase: Option<MachinePhase>| phase.map(|phase| format!("{phase:?}"));
-    let (old, new) = (phase(machine.status.as_ref()), after.phase);
-    if old != new {
-        match new {
-            Some(MachinePhase::Running) if old == Some(MachinePhase::Creating) => {
-                hub.metrics.machines_provisioned.inc();
-            }
-            Some(MachinePhase::Failed) => {
-                hub.metrics.machine_failures.inc();
-            }
-            _ => {}
+    let moved = say::say_since(hub, current, machine.status.as_ref(), &after).await?;
+    match moved.map(|moved| (moved.from, moved.to)) {
+        Some((Some(MachinePhase::Creating), Some(MachinePhase::Running))) => {
+            hub.metrics.machines_provisioned.inc();
         }
-        info!(old = text(old), new = text(new), "phase");
-    }
-    let empty = Vec::new();
-    let conditions = machine
-        .status
-        .as_ref()
-        .map_or(&empty, |status| &status.conditions);
-    if let Some(announcement) = events::transition(
-        machine.object_ref(&()),
-        (old, new),
-        conditions,
-        &after.conditions,
-    ) {
-        hub.events.announce(announcement);
+        Some((_, Some(MachinePhase::Failed))) => {
+            hub.metrics.machine_failures.inc();
+        }
+        Some(_) | None => {}
     }
     Ok(())
 }

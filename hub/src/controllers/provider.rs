@@ -1,11 +1,12 @@
 //! The shell of the MachineProvider controller: agent, credentials, counts → status.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::{Resource as _, ResourceExt as _};
+use kube::ResourceExt as _;
 use vitistack_api::conditions::Reason;
 use vitistack_api::machine_provider::MachineProvider;
 
-use super::{Error, Hub, events, write};
+use super::say::say;
+use super::{Error, Hub};
 use crate::kinds::provider::{Facts, status};
 use crate::kinds::{Refusal, agents, credentials, placement};
 use crate::queue::{Key, Outcome};
@@ -40,21 +41,7 @@ pub(super) async fn reconcile(hub: &Hub, key: &Key) -> Result<Outcome, Error> {
     };
     let now = Time(jiff::Timestamp::now());
     let after = status(&facts, &now);
-    let before = provider.status.as_ref();
-    if write::status(hub, provider.as_ref(), before, &after)
-        .await?
-        .is_some()
-    {
-        let old = before.cloned().unwrap_or_default();
-        if let Some(announcement) = events::transition(
-            provider.object_ref(&()),
-            (old.phase, after.phase),
-            &old.conditions,
-            &after.conditions,
-        ) {
-            hub.events.announce(announcement);
-        }
-    }
+    say(hub, provider.as_ref(), &after).await?;
     Ok(Outcome::Done)
 }
 
