@@ -254,10 +254,16 @@ async fn write(
         total: 0,
     });
     let image = install.image;
+    let begun = Instant::now();
     let written = install::run(client, image, order, target, state.clone())
         .await
         .map_err(failed)?;
     let install::Written { digest, bytes } = written;
+    say(format_args!(
+        "{bytes} bytes written, verified and synced in {:.2} s, {} KiB of memory at most",
+        begun.elapsed().as_secs_f64(),
+        peak_memory()
+    ));
     Ok(State::Written {
         disk,
         digest,
@@ -306,6 +312,19 @@ fn name(disk: &vitistack_installer_wire::Disk) -> String {
     } else {
         serial.clone()
     }
+}
+
+/// KiB that this program held at most: for whoever wonders what a large image does to a small server.
+fn peak_memory() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap_or_default();
+    line.trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap_or_default()
 }
 
 fn name_of(mode: &Mode) -> &'static str {

@@ -8,6 +8,7 @@ use reqwest::{Method, StatusCode, header};
 use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use tracing::debug;
 use vitistack_protocol::message::intent::{BmcTrust, Credentials};
 
 use super::address::Address;
@@ -206,6 +207,7 @@ impl Wire {
         if let Some(before) = *last {
             tokio::time::sleep_until(before + self.pace.gap).await;
         }
+        let begun = Instant::now();
         let answer = tokio::time::timeout(self.pace.request, self.exchange(credentials, &request))
             .await
             .unwrap_or_else(|_| {
@@ -215,6 +217,13 @@ impl Wire {
                     after: self.pace.request,
                 })
             });
+        debug!(
+            method = request.name,
+            path = request.path,
+            ok = answer.is_ok(),
+            milliseconds = begun.elapsed().as_millis(),
+            "the BMC answered"
+        );
         *last = Some(Instant::now());
         answer
     }
