@@ -33,8 +33,6 @@ pub use machine::MachineDriver;
 pub use sight::Sight;
 pub use step::Step;
 
-pub(crate) use error::chain;
-
 use crate::image::Images;
 use crate::netboot::Handle;
 

@@ -26,6 +26,8 @@ use vitistack_protocol::ids::Digest;
 use vitistack_protocol::message::intent::Image;
 use vitistack_protocol::message::numbered::Reason;
 
+use crate::cause::chain;
+
 pub use download::Error;
 pub use probe::{Probe, probe};
 
@@ -259,7 +261,7 @@ impl Shared {
                 };
                 Stage::Failed {
                     reason: error.reason(),
-                    message: crate::baremetal::chain(&error),
+                    message: chain(&error),
                     retry_at: Instant::now() + wait,
                 }
             }

@@ -11,6 +11,7 @@
 
 pub mod baremetal;
 pub mod capability;
+mod cause;
 pub mod driver;
 pub mod image;
 pub mod journal;

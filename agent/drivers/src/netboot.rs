@@ -11,6 +11,7 @@
 //! - `advertise`: router advertisements, which iPXE waits for.
 //! - `http`: script, kernel, plan, image, reports, phone-home.
 //! - `interface`, `frame`: the network interface and frames to clients that have no address yet.
+//! - `error`: why it is not served.
 //! - `service`: brings the above up on the interface, and again when the interface went away.
 //!
 //! Manners: an unknown MAC gets no packet at all, a foreign lease is never refused, the own mode is silent where
@@ -30,6 +31,7 @@ use ring::signature::Ed25519KeyPair;
 
 mod advertise;
 mod dhcp;
+mod error;
 mod frame;
 pub mod handle;
 mod http;
@@ -42,8 +44,9 @@ mod socket;
 mod table;
 mod tftp;
 
+pub use error::Error;
 pub use handle::{Handle, SlotTaken};
-pub use service::{Error, Tasks, start};
+pub use service::{Tasks, start};
 pub use slot::{PhonedHome, Seen, Service, Slot};
 
 /// What the agent's file says of the boot network, and what the service needs from the agent.

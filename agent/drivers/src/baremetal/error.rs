@@ -1,15 +1,12 @@
 //! What can go wrong in either bare-metal driver.
 
-use vitistack_protocol::Chain;
 use vitistack_protocol::message::numbered::Reason;
 use vitistack_protocol::message::report::Cause;
 
 use super::redfish;
+use crate::cause::chain;
 use crate::driver::Class;
 use crate::netboot::SlotTaken;
-
-/// A message in a report is at most 1 KiB, and a condition that long is read by nobody.
-const LONGEST_MESSAGE: usize = 800;
 
 /// A bare-metal driver could not observe or act.
 #[derive(Debug, thiserror::Error)]
@@ -99,23 +96,6 @@ impl Error {
             message,
         }
     }
-}
-
-/// An error and its sources in one line, bounded.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    clip(Chain(error).to_string(), LONGEST_MESSAGE)
-}
-
-/// Cuts at a character boundary.
-pub(crate) fn clip(mut text: String, longest: usize) -> String {
-    if text.len() > longest {
-        let mut end = longest;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-    }
-    text
 }
 
 /// The BMC could not be asked: an observation that plans can be right about.

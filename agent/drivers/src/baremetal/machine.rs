@@ -5,6 +5,7 @@
 mod plan;
 mod release;
 mod report;
+mod standing;
 
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,7 @@ use crate::driver::{Class, Driver, Heard, Next, Outcome, ReportBody, Secrets};
 use crate::image;
 use crate::journal::Journal;
 
-use self::plan::Context;
+use self::standing::{Context, Standing, standing};
 
 /// Waiting for the server is watched by what the boot network sees; the BMC is only asked whether it still has power.
 const WAITING_AGE: Duration = Duration::from_secs(10);
@@ -133,8 +134,7 @@ impl Driver for MachineDriver {
         let answered = self.probe(&machine, &record, &sight).await;
         // To ask is to use: the images of machines that run may be evicted.
         let installs = !intent.absent
-            && plan::standing(intent.object.uid, &machine, &record, journal)
-                == plan::Standing::ToInstall;
+            && standing(intent.object.uid, &machine, &record, journal) == Standing::ToInstall;
         let image = if installs {
             self.metal.images().state(&machine.image).await
         } else {

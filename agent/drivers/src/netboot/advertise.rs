@@ -15,9 +15,9 @@ use tracing::debug;
 use vitistack_protocol::Chain;
 
 use self::packet::Message;
+use super::error::Error;
 use super::handle::Handle;
 use super::interface::Interface;
-use super::service::Error;
 use super::slot::Mac;
 use super::socket;
 

@@ -26,9 +26,9 @@ use tower::ServiceExt as _;
 use tracing::debug;
 use vitistack_protocol::Chain;
 
+use super::error::Error;
 use super::handle::Handle;
 use super::interface::Interface;
-use super::service::Error;
 use super::slot::PhonedHome;
 use super::socket;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, UdpSocket};
 
+use super::error::Error;
 use super::interface::Interface;
-use super::service::Error;
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 128;

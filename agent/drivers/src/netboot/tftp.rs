@@ -15,9 +15,9 @@ use vitistack_protocol::Chain;
 
 use self::packet::{ErrorCode, Packet};
 use self::transfer::{Step, Transfer};
+use super::error::Error;
 use super::handle::Handle;
 use super::interface::Interface;
-use super::service::Error;
 use super::socket;
 
 pub(crate) mod packet;

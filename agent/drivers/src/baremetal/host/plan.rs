@@ -221,7 +221,7 @@ fn heed_installer(context: &Context<'_>) -> Option<Next<Step>> {
             operation,
             Kind::RecordFailure(Failure {
                 reason: boot::reason_of(*reason),
-                message: super::super::error::clip(message.clone(), 400),
+                message: crate::cause::clip(message.clone(), 400),
             }),
         )),
         wire::State::Started
@@ -333,7 +333,7 @@ fn end_boot(context: &Context<'_>, system: &System) -> Option<Next<Step>> {
 
 /// The installer's inventory in the protocol's words.
 fn inventory(found: &wire::Inventory) -> Inventory {
-    let clip = |text: &str| super::super::error::clip(text.to_owned(), 96);
+    let clip = |text: &str| crate::cause::clip(text.to_owned(), 96);
     Inventory {
         manufacturer: clip(&found.manufacturer),
         model: clip(&found.model),
@@ -354,7 +354,7 @@ fn inventory(found: &wire::Inventory) -> Inventory {
 }
 
 fn disk(disk: &wire::Disk) -> Disk {
-    let clip = |text: &str| super::super::error::clip(text.to_owned(), 96);
+    let clip = |text: &str| crate::cause::clip(text.to_owned(), 96);
     Disk {
         device_name: clip(&disk.device_name),
         size: disk.size,
@@ -371,7 +371,7 @@ fn disk(disk: &wire::Disk) -> Disk {
 
 fn nic(nic: &wire::Nic) -> Option<Nic> {
     Some(Nic {
-        name: super::super::error::clip(nic.name.clone(), 32),
+        name: crate::cause::clip(nic.name.clone(), 32),
         mac: nic.mac.parse::<Mac>().ok()?.0,
         carrier: nic.carrier,
         speed: nic.speed,

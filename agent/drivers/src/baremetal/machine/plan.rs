@@ -6,47 +6,22 @@
 //! running.
 
 use vitistack_installer_wire::{Failure as WireFailure, State};
-use vitistack_protocol::ids::{Digest, Uid};
-use vitistack_protocol::message::intent::{MachineIntent, Provisioned};
 use vitistack_protocol::message::numbered::{PowerState, Reason};
 
 use super::super::boot::{
-    self, ATTEMPTS, BOOT_SETS, POWER_ONS, Start, Subject, Timing, cause, fail, step, wait,
+    self, ATTEMPTS, BOOT_SETS, POWER_ONS, Start, Subject, cause, fail, step, wait,
 };
 use super::super::record::{Begun, Record};
 use super::super::redfish::{BootTarget, Power};
 use super::super::sight::SlotKey;
-use super::super::step::{Failure, Kind, Step, Task, Written, note};
-use super::{Observed, UserData, release};
+use super::super::step::{Failure, Kind, Step, Task, Written};
+use super::standing::{Context, Standing, standing, subject};
+use super::{UserData, release};
 use crate::capability::Capability;
 use crate::driver::Next;
 use crate::image;
 use crate::journal::Journal;
 use crate::netboot::slot::Mac;
-
-/// Everything that the decision is made from.
-pub(crate) struct Context<'a> {
-    pub(crate) object: Uid,
-    pub(crate) absent: bool,
-    pub(crate) machine: &'a MachineIntent,
-    pub(crate) observed: &'a Observed,
-    /// Of the installation.
-    pub(crate) record: Record,
-    pub(crate) timing: &'a Timing,
-}
-
-/// How the host stands to this Machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// It carries this operation's installation. Never write it again.
-    Installed(Provisioned),
-    /// The operation is still to be carried out.
-    ToInstall,
-    /// It carries another Machine's installation.
-    Previous(Uid),
-    /// The hub knows that the operation was begun, and nobody knows how far it came.
-    Unknown,
-}
 
 /// The next step, wait or end.
 pub(crate) fn plan(context: &Context<'_>, journal: &Journal) -> Next<Step> {
@@ -77,55 +52,6 @@ pub(crate) fn plan(context: &Context<'_>, journal: &Journal) -> Next<Step> {
             60,
         ),
         next => next,
-    }
-}
-
-/// How the host stands to the Machine, from the journal and from the proof in the intent.
-pub(crate) fn standing(
-    object: Uid,
-    machine: &MachineIntent,
-    record: &Record,
-    journal: &Journal,
-) -> Standing {
-    if let Some(Written { disk, image }) = &record.written {
-        return Standing::Installed(Provisioned {
-            machine: object,
-            operation: machine.operation,
-            image: *image,
-            disk: disk.clone(),
-        });
-    }
-    match &machine.provisioned {
-        Some(proof) if proof.machine == object && proof.operation == machine.operation => {
-            Standing::Installed(proof.clone())
-        }
-        // The same Machine with a new reinstall token.
-        Some(proof) if proof.machine == object => Standing::ToInstall,
-        Some(proof) if machine.adopt == Some(proof.machine) => Standing::Installed(Provisioned {
-            machine: object,
-            operation: machine.operation,
-            ..proof.clone()
-        }),
-        Some(proof) => Standing::Previous(proof.machine),
-        None if machine.is_begun() && journal.operation != Some(machine.operation) => {
-            Standing::Unknown
-        }
-        None => Standing::ToInstall,
-    }
-}
-
-/// What an installation is of. Another fingerprint is another try; the same one that failed for good is not repeated.
-pub(crate) fn subject(machine: &MachineIntent) -> Subject {
-    let disk = (&machine.root_hints, machine.target.boot_mac);
-    let all = (
-        &machine.image,
-        &disk,
-        machine.allow_wipe,
-        machine.target.boot_mode,
-    );
-    Subject {
-        fingerprint: Digest::of(&note(&all)),
-        disk: Digest::of(&note(&disk)),
     }
 }
 
@@ -248,7 +174,7 @@ fn heed_installer(context: &Context<'_>) -> Option<Next<Step>> {
             machine.operation,
             Kind::RecordFailure(Failure {
                 reason,
-                message: super::super::error::clip(message, 400),
+                message: crate::cause::clip(message, 400),
             }),
         ))
     };
@@ -268,7 +194,7 @@ fn heed_installer(context: &Context<'_>) -> Option<Next<Step>> {
         State::Written { disk, .. } => Some(step(
             machine.operation,
             Kind::RecordWritten(Written {
-                disk: super::super::error::clip(disk.clone(), 256),
+                disk: crate::cause::clip(disk.clone(), 256),
                 image: machine.image.digest,
             }),
         )),

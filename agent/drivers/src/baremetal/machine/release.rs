@@ -11,7 +11,7 @@ use super::super::boot::{self, ATTEMPTS, Start, fail, step, wait};
 use super::super::record::Record;
 use super::super::redfish::{BootTarget, Power};
 use super::super::step::{Attempt, Failure, Kind, Step, Task};
-use super::plan::{self, Context, Standing};
+use super::standing::{Context, Standing, standing, subject};
 use crate::driver::Next;
 use crate::journal::Journal;
 use crate::netboot::slot::Mac;
@@ -56,7 +56,7 @@ fn left(context: &Context<'_>, release: &Record, journal: &Journal) -> Left {
     if let Some(attempt) = &release.intended {
         return Left::Disks(attempt.disks.clone());
     }
-    match plan::standing(context.object, machine, record, journal) {
+    match standing(context.object, machine, record, journal) {
         Standing::Previous(_) => return Left::Nothing,
         Standing::Installed(proof) => return Left::Disks(named(&proof.disk)),
         Standing::ToInstall | Standing::Unknown => {}
@@ -78,7 +78,7 @@ fn left(context: &Context<'_>, release: &Record, journal: &Journal) -> Left {
     }
     // A disk that was written in part has no recorded name. The hints find it if they are the ones that chose it.
     let chosen_alike = record.begun.as_ref().is_some_and(|attempt| {
-        attempt.disk == plan::subject(machine).disk && (record.writing || attempt.wrote)
+        attempt.disk == subject(machine).disk && (record.writing || attempt.wrote)
     });
     if chosen_alike {
         return Left::Disks(Vec::new());
@@ -215,7 +215,7 @@ fn begin(context: &Context<'_>, release: &Record, disks: Vec<String>) -> Next<St
     if let Err(trouble) = &sight.bmc {
         return boot::wait_for(trouble);
     }
-    let attempt = boot::next_attempt(release, sight.fresh, plan::subject(context.machine));
+    let attempt = boot::next_attempt(release, sight.fresh, subject(context.machine));
     step(
         operation(context.object),
         Kind::Begin(Box::new(Attempt { disks, ..attempt })),
@@ -229,7 +229,7 @@ fn heed_installer(context: &Context<'_>, operation: OperationId) -> Option<Next<
             operation,
             Kind::RecordFailure(Failure {
                 reason: boot::reason_of(*reason),
-                message: super::super::error::clip(message.clone(), 400),
+                message: crate::cause::clip(message.clone(), 400),
             }),
         )),
         State::Started | State::Inspected | State::Writing { .. } | State::Written { .. } => None,

@@ -9,7 +9,7 @@ use vitistack_protocol::message::report::{Cause, MachineReport, Progress};
 
 use super::super::boot::cause;
 use super::super::step::note;
-use super::plan::{self, Standing};
+use super::standing::{Standing, standing};
 use super::{MachineDriver, Observed, current};
 use crate::driver::{Next, Outcome, ReportBody, Step as _};
 use crate::journal::Journal;
@@ -66,7 +66,7 @@ fn facts(told: &Told<'_>, machine: &MachineIntent, gone: bool) -> MachineReport 
     } = told;
     let (_, record) = current(intent, machine, journal);
     let installation = super::Record::read(journal, machine.operation);
-    let standing = plan::standing(intent.object.uid, machine, &installation, journal);
+    let standing = standing(intent.object.uid, machine, &installation, journal);
     let made_from = installation.written.and(installation.inputs);
     let power = observed
         .and_then(|observed| observed.sight.bmc.as_ref().ok())

@@ -16,7 +16,7 @@ use super::super::fixture::{self, DISK, Death, IMAGE, INSTALL, MACHINE, OTHER, R
 use super::super::record::Record;
 use super::super::redfish::{BootTarget, Power};
 use super::super::step::Step;
-use super::plan::Context;
+use super::standing::Context;
 use super::{Observed, UserData, plan, report};
 use crate::driver::{Class, Heard, Next, Outcome};
 use crate::image;

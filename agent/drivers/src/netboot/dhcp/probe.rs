@@ -16,9 +16,9 @@ use vitistack_protocol::Chain;
 use super::packet;
 use super::watch::{Verdict, Watch};
 use super::{CLIENT_PORT, SERVER_PORT};
+use crate::netboot::error::Error;
 use crate::netboot::handle::Handle;
 use crate::netboot::interface::Interface;
-use crate::netboot::service::Error;
 use crate::netboot::slot::Service;
 use crate::netboot::socket;
 

@@ -21,12 +21,12 @@ use super::packet::{self, Request};
 use super::watch::Verdict;
 use super::{CLIENT_PORT, PXE_PORT, SERVER_PORT};
 use crate::netboot::Parameters;
+use crate::netboot::error::Error;
 use crate::netboot::frame::{self, End};
 use crate::netboot::handle::Handle;
 use crate::netboot::interface::{self, Interface};
 use crate::netboot::lease_file;
 use crate::netboot::leases::Leases;
-use crate::netboot::service::Error;
 use crate::netboot::slot::Mac;
 use crate::netboot::socket;
 
