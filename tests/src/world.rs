@@ -128,6 +128,15 @@ impl Hub {
         self.process.take().expect("the hub runs").kill();
     }
 
+    /// Its process id.
+    ///
+    /// # Panics
+    /// If it does not run.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.as_ref().expect("the hub runs").id()
+    }
+
     /// Asks the hub to stop and waits.
     ///
     /// # Panics
@@ -300,6 +309,8 @@ pub struct World {
     agent: Option<Process>,
     // They run inside the site and end before it does.
     _helpers: Vec<Process>,
+    /// Environment of the agent from its next start on.
+    pub agent_environment: Vec<(&'static str, &'static str)>,
     /// The servers.
     pub site: Site,
     /// The hub and its API.
@@ -325,6 +336,7 @@ impl World {
         let mut world = Self {
             agent: None,
             _helpers: helpers,
+            agent_environment: Vec::new(),
             site,
             hub,
         };
@@ -396,7 +408,8 @@ impl World {
         command
             .arg("run")
             .arg("--config")
-            .arg(self.hub.path("agent.toml"));
+            .arg(self.hub.path("agent.toml"))
+            .envs(self.agent_environment.iter().copied());
         self.agent = Some(Process::start("agent", self.hub.dir.path(), &mut command));
     }
 
@@ -406,6 +419,15 @@ impl World {
     /// If it does not run.
     pub fn kill_agent(&mut self) {
         self.agent.take().expect("the agent runs").kill();
+    }
+
+    /// Its process id.
+    ///
+    /// # Panics
+    /// If it does not run.
+    #[must_use]
+    pub fn agent_id(&self) -> u32 {
+        self.agent.as_ref().expect("the agent runs").id()
     }
 
     /// Asks the agent to stop and waits.

@@ -8,8 +8,14 @@
 
 #[path = "wire/agent.rs"]
 mod agent;
+#[path = "wire/cuts.rs"]
+mod cuts;
+#[path = "wire/disk.rs"]
+mod disk;
 #[path = "wire/hub.rs"]
 mod hub;
+#[path = "wire/line.rs"]
+mod line;
 
 use std::time::{Duration, SystemTime};
 

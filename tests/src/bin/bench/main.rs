@@ -6,10 +6,14 @@
 //!
 //! Figures of a busy machine are only indications, so the load average stands beside them.
 
+mod boot;
 mod context;
 mod figure;
+mod footprint;
+mod ramdisk;
 mod report;
 mod sample;
+mod stream;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -33,7 +37,23 @@ struct Group {
 }
 
 /// Every group, in the order in which they run.
-const GROUPS: &[Group] = &[];
+const GROUPS: &[Group] = &[
+    Group {
+        name: "boot",
+        about: "from apply to Running, and whose time it was",
+        run: boot::run,
+    },
+    Group {
+        name: "stream",
+        about: "an image onto a disk, beside curl | dd in the same guest",
+        run: stream::run,
+    },
+    Group {
+        name: "footprint",
+        about: "what agent, hub and netboot image weigh while nothing happens",
+        run: footprint::run,
+    },
+];
 
 /// Measures the figures that the project promises.
 #[derive(Debug, Parser)]
