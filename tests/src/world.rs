@@ -40,6 +40,8 @@ pub struct Hub {
     process: Option<Process>,
     /// The real API server, in that mode.
     _api: Option<ApiServer>,
+    /// Environment of the hub from its next start on.
+    pub environment: Vec<(String, String)>,
     mode: Mode,
     listen: String,
     api_port: u16,
@@ -64,6 +66,7 @@ impl Hub {
         let mut hub = Self {
             process: None,
             _api: api,
+            environment: Vec::new(),
             mode,
             // The line to a site is that site's alone; loopback is shared by every test.
             listen: if address == LOOPBACK {
@@ -108,7 +111,8 @@ impl Hub {
             .args(["--listen", &self.listen, "--advertise", &self.listen])
             .args(["--http", "127.0.0.1:0"])
             .arg("--ready-file")
-            .arg(&ready);
+            .arg(&ready)
+            .envs(self.environment.clone());
         let mut process = Process::start("hub", self.dir.path(), &mut command);
         wait::until("the hub is ready", SOON, || {
             process.alive()?;
@@ -310,7 +314,7 @@ pub struct World {
     // They run inside the site and end before it does.
     _helpers: Vec<Process>,
     /// Environment of the agent from its next start on.
-    pub agent_environment: Vec<(&'static str, &'static str)>,
+    pub agent_environment: Vec<(String, String)>,
     /// The servers.
     pub site: Site,
     /// The hub and its API.
@@ -409,7 +413,7 @@ impl World {
             .arg("run")
             .arg("--config")
             .arg(self.hub.path("agent.toml"))
-            .envs(self.agent_environment.iter().copied());
+            .envs(self.agent_environment.clone());
         self.agent = Some(Process::start("agent", self.hub.dir.path(), &mut command));
     }
 

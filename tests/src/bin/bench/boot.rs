@@ -39,7 +39,9 @@ fn world(server: &str) -> World {
     let mut world = World::start(Mode::Standalone, Dhcp::Own, &[server]);
     // The same agent, with the log that the timeline is read from.
     world.stop_agent();
-    world.agent_environment.push(LOG);
+    world
+        .agent_environment
+        .push((LOG.0.to_owned(), LOG.1.to_owned()));
     world.run_agent();
     world.host_available(0);
     world
