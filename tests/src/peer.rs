@@ -5,6 +5,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::process::{Process, run};
@@ -30,11 +31,18 @@ pub fn root() -> PathBuf {
 /// If it was not built.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows its own path");
-    let dir = test
-        .parent()
-        .and_then(Path::parent)
-        .expect("tests are built into target/<profile>/deps");
+    if let Some(other) = OTHERS.get().map(|dir| dir.join(name))
+        && other.exists()
+    {
+        return other;
+    }
+    let own = std::env::current_exe().expect("a test knows its own path");
+    let dir = own.parent().expect("a program lies in a folder");
+    // Tests are built into target/<profile>/deps, programs of the tests beside the others.
+    let dir = match dir.file_name() {
+        Some(name) if name == "deps" => dir.parent().expect("deps is no root"),
+        Some(_) | None => dir,
+    };
     let path = dir.join(name);
     assert!(
         path.exists(),
@@ -42,6 +50,14 @@ pub fn program(name: &str) -> PathBuf {
         path.display()
     );
     path
+}
+
+/// Where programs are looked for first.
+static OTHERS: OnceLock<PathBuf> = OnceLock::new();
+
+/// From now on [`program`] takes what `dir` holds before what was built beside the test.
+pub fn use_programs(dir: PathBuf) {
+    OTHERS.set(dir).ok();
 }
 
 /// The kube-apiserver of the tests: `KUBEBUILDER_ASSETS` or the user's cache.

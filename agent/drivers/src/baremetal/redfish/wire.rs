@@ -8,6 +8,7 @@ use reqwest::{Method, StatusCode, header};
 use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use vitistack_fault as fault;
 use vitistack_protocol::message::intent::{BmcTrust, Credentials};
 
 use super::address::Address;
@@ -118,6 +119,7 @@ impl Wire {
         credentials: &Credentials,
         path: &str,
     ) -> Result<Answer, Error> {
+        fault::before("agent.bmc.read");
         let answer = self
             .send(
                 credentials,
@@ -130,6 +132,7 @@ impl Wire {
                 },
             )
             .await?;
+        fault::after("agent.bmc.read");
         if answer.body.is_object() {
             Ok(answer)
         } else {
