@@ -210,7 +210,7 @@ pub fn write(
         return Err(Error::TooLarge { disk: disk.size() });
     }
     let sparing;
-    let disk = match resume::look(disk, order).map_err(Error::Disk)? {
+    let disk = match look(disk, order).map_err(Error::Disk)? {
         Found::Nothing => {
             fault::before("installer.ends.empty");
             resume::begin(disk, order).map_err(Error::Disk)?;

@@ -71,7 +71,8 @@ impl Keeper {
             .collect();
         let file = self.faults.join("armed.new");
         std::fs::write(&file, list).expect("the site's directory is writable");
-        std::fs::rename(&file, self.faults.join("armed")).expect("the site's directory is writable");
+        std::fs::rename(&file, self.faults.join("armed"))
+            .expect("the site's directory is writable");
     }
 
     /// Points that were armed and not reached.

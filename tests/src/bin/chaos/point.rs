@@ -85,7 +85,9 @@ pub(crate) fn kind(point: &str) -> Kind {
         Kind::Fsync
     } else if ["store", "acked"].iter().any(|word| has(word)) && !point.starts_with("hub.") {
         Kind::Store
-    } else if ["send", "ack", "acked", "take"].iter().any(|word| has(word))
+    } else if ["send", "ack", "acked", "take"]
+        .iter()
+        .any(|word| has(word))
         && !has("claim")
         && !has("lease")
     {
@@ -149,7 +151,11 @@ mod tests {
     #[test]
     fn a_name_says_program_and_kind() {
         for (point, who, what) in [
-            ("agent.journal.about-to.before", Program::Agent, Kind::Journal),
+            (
+                "agent.journal.about-to.before",
+                Program::Agent,
+                Kind::Journal,
+            ),
             ("agent.store.fsync.after", Program::Agent, Kind::Fsync),
             ("agent.file.dir-fsync.after", Program::Agent, Kind::Fsync),
             ("agent.intent.store.before", Program::Agent, Kind::Store),
@@ -160,7 +166,11 @@ mod tests {
             ("hub.intent.send.before", Program::Hub, Kind::Wire),
             ("hub.reports.take.after", Program::Hub, Kind::Wire),
             ("standalone.store.write.before", Program::Hub, Kind::Store),
-            ("installer.disk.fsync.before", Program::Installer, Kind::Installer),
+            (
+                "installer.disk.fsync.before",
+                Program::Installer,
+                Kind::Installer,
+            ),
         ] {
             assert_eq!(program(point), Some(who), "{point}");
             assert_eq!(kind(point), what, "{point}");
