@@ -14,6 +14,7 @@ use kube::{Api, Client};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use vitistack_fault as fault;
 use vitistack_protocol::Chain;
 
 #[cfg(test)]
@@ -167,7 +168,10 @@ impl Candidate {
                     metadata: lease.metadata,
                     spec: Some(self.spec(Some(&held))),
                 };
-                lost_race(within(self.api.replace(NAME, &PostParams::default(), &taken)).await)
+                fault::before("hub.lease.take");
+                let written = within(self.api.replace(NAME, &PostParams::default(), &taken)).await;
+                fault::after("hub.lease.take");
+                lost_race(written)
             }
         }
     }
@@ -261,7 +265,10 @@ impl Leadership {
             spec: Some(self.candidate.spec(self.lease.spec.as_ref())),
         };
         let api = &self.candidate.api;
-        match within(api.replace(NAME, &PostParams::default(), &renewed)).await {
+        fault::before("hub.lease.renew");
+        let written = within(api.replace(NAME, &PostParams::default(), &renewed)).await;
+        fault::after("hub.lease.renew");
+        match written {
             Ok(lease) => {
                 self.lease = lease;
                 Ok(Renewal::Ours)

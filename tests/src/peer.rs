@@ -25,10 +25,10 @@ pub fn root() -> PathBuf {
         .to_owned()
 }
 
-/// Where [`program`] looks, where somebody said so.
+/// Where [`program`] looks first.
 static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
 
-/// From now on [`program`] gives those in `dir`. The first call counts.
+/// From now on [`program`] takes what `dir` holds before what was built beside the test. The first call counts.
 pub fn use_programs(dir: &Path) {
     PROGRAMS.get_or_init(|| dir.to_owned());
 }
@@ -39,14 +39,19 @@ pub fn use_programs(dir: &Path) {
 /// If it was not built.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
-    let beside = || {
-        let test = std::env::current_exe().expect("a test knows its own path");
-        test.parent()
-            .and_then(Path::parent)
-            .expect("tests are built into target/<profile>/deps")
-            .to_owned()
+    if let Some(other) = PROGRAMS.get().map(|dir| dir.join(name))
+        && other.exists()
+    {
+        return other;
+    }
+    let own = std::env::current_exe().expect("a test knows its own path");
+    let dir = own.parent().expect("a program lies in a folder");
+    // Tests are built into target/<profile>/deps, programs of the tests beside the others.
+    let dir = match dir.file_name() {
+        Some(name) if name == "deps" => dir.parent().expect("deps is no root"),
+        Some(_) | None => dir,
     };
-    let path = PROGRAMS.get().cloned().unwrap_or_else(beside).join(name);
+    let path = dir.join(name);
     assert!(
         path.exists(),
         "{} is missing: cargo build --workspace --bins",

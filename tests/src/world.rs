@@ -98,6 +98,20 @@ impl Hub {
     pub fn run(&mut self) {
         let ready = self.path("hub.ready");
         std::fs::remove_file(&ready).ok();
+        let mut process = Process::start("hub", self.dir.path(), &mut self.command());
+        wait::until("the hub is ready", SOON, || {
+            process.alive()?;
+            ready
+                .exists()
+                .then_some(())
+                .ok_or_else(|| "no ready file yet".to_owned())
+        });
+        self.process = Some(process);
+    }
+
+    /// What starts the hub.
+    #[must_use]
+    pub fn command(&self) -> Command {
         let mut command = Command::new(peer::program("vitistack-hub"));
         match self.mode {
             Mode::Kubernetes => command.arg("run").arg("--kubeconfig").arg(&self.kubeconfig),
@@ -111,17 +125,9 @@ impl Hub {
             .args(["--listen", &self.listen, "--advertise", &self.listen])
             .args(["--http", "127.0.0.1:0"])
             .arg("--ready-file")
-            .arg(&ready)
+            .arg(self.path("hub.ready"))
             .envs(self.environment.clone());
-        let mut process = Process::start("hub", self.dir.path(), &mut command);
-        wait::until("the hub is ready", SOON, || {
-            process.alive()?;
-            ready
-                .exists()
-                .then_some(())
-                .ok_or_else(|| "no ready file yet".to_owned())
-        });
-        self.process = Some(process);
+        command
     }
 
     /// Kills the hub as a power cut would.
@@ -369,7 +375,7 @@ impl World {
     }
 
     /// Makes a token for `site` and puts it where the agent looks.
-    fn enrol(&self, site: &str, namespaces: &str) {
+    pub fn enrol(&self, site: &str, namespaces: &str) {
         let token = self
             .hub
             .viti(&[
@@ -408,13 +414,20 @@ impl World {
 
     /// Starts the agent; after [`World::kill_agent`] the same agent again.
     pub fn run_agent(&mut self) {
+        let mut command = self.agent_command();
+        self.agent = Some(Process::start("agent", self.hub.dir.path(), &mut command));
+    }
+
+    /// What starts the agent.
+    #[must_use]
+    pub fn agent_command(&self) -> Command {
         let mut command = self.site.inside(&peer::program("vitistack-agent"));
         command
             .arg("run")
             .arg("--config")
             .arg(self.hub.path("agent.toml"))
             .envs(self.agent_environment.clone());
-        self.agent = Some(Process::start("agent", self.hub.dir.path(), &mut command));
+        command
     }
 
     /// Kills the agent as a power cut would.

@@ -15,27 +15,37 @@ const MAY_DEPEND_ON: &[(&str, &str, &[&str])] = &[
         "vitistack-hub",
         &[
             "vitistack-api",
+            "vitistack-fault",
             "vitistack-protocol",
             "vitistack-standalone",
         ],
     ),
-    ("hub/standalone", "vitistack-standalone", &["vitistack-api"]),
+    (
+        "hub/standalone",
+        "vitistack-standalone",
+        &["vitistack-api", "vitistack-fault"],
+    ),
     ("hub/ctl", "kubectl-viti", &["vitistack-api"]),
     (
         "agent",
         "vitistack-agent",
-        &["vitistack-protocol", "vitistack-drivers"],
+        &["vitistack-protocol", "vitistack-drivers", "vitistack-fault"],
     ),
     (
         "agent/drivers",
         "vitistack-drivers",
-        &["vitistack-protocol", "vitistack-installer-wire"],
+        &[
+            "vitistack-protocol",
+            "vitistack-installer-wire",
+            "vitistack-fault",
+        ],
     ),
     (
         "agent/installer",
         "vitistack-installer",
-        &["vitistack-installer-wire"],
+        &["vitistack-installer-wire", "vitistack-fault"],
     ),
+    ("tests/fault", "vitistack-fault", &[]),
     ("agent/installer/wire", "vitistack-installer-wire", &[]),
 ];
 

@@ -2,13 +2,15 @@
 //!
 //! The bytes flow: `fetch` (network, resumes) → a bounded channel → [`write`] on a blocking thread: digest → unpack →
 //! disk. Memory is constant. The first and the last MiB of the disk are emptied at the start and written last, after the
-//! digest matched: a disk with half an image, or with the wrong one, has no partition table and never boots.
+//! digest matched: a disk with half an image, or with the wrong one, has no partition table and never boots. A server
+//! that restarted by itself goes on with what it finds ([`look`]) and writes only what is not there yet.
 //!
 //! Then `commit` moves the backup partition table to the disk's end and puts the NoCloud seed on the image's `CIDATA`
 //! partition, or on one that it adds.
 
 mod commit;
 mod fetch;
+mod resume;
 mod seed;
 pub mod table;
 mod unpack;
@@ -23,11 +25,13 @@ use base64::engine::general_purpose::STANDARD;
 use ring::digest::{self, SHA256};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use vitistack_fault as fault;
 use vitistack_installer_wire::{Failure, Format, Install, State};
 
 use crate::disk::{Disk, HEAD};
 use crate::http::Client;
 
+pub use resume::{Found, look};
 pub use seed::File;
 use unpack::Published;
 
@@ -113,6 +117,8 @@ impl Error {
 /// What to write, read from the plan.
 #[derive(Clone, Debug)]
 pub struct Order {
+    /// The operation; what it wrote earlier is gone on with.
+    pub operation: String,
     /// SHA-256 of the bytes as published.
     pub digest: [u8; 32],
     /// Packing.
@@ -135,7 +141,7 @@ impl Order {
     ///
     /// # Errors
     /// Digest or seed are malformed.
-    pub fn parse(install: &Install) -> Result<Self, Error> {
+    pub fn parse(install: &Install, operation: &str) -> Result<Self, Error> {
         let digest = install
             .digest
             .strip_prefix("sha256:")
@@ -154,6 +160,7 @@ impl Order {
             })
             .collect::<Result<_, Error>>()?;
         Ok(Self {
+            operation: operation.to_owned(),
             digest,
             format: install.format,
             seed,
@@ -191,8 +198,42 @@ pub async fn run(
 /// Writes the published bytes that `source` gives to `disk`. `published` is their number, 0 as long as it is not known.
 ///
 /// # Errors
-/// As [`Error`] says; the first MiB of the disk is empty then.
+/// As [`Error`] says; the first MiB of the disk is empty then, but for the mark where the rest of the image did not come.
 pub fn write(
+    source: impl Read,
+    published: &AtomicU64,
+    order: &Order,
+    disk: &Disk,
+    progress: impl FnMut(u64, u64),
+) -> Result<Written, Error> {
+    if disk.size() < 4 * HEAD {
+        return Err(Error::TooLarge { disk: disk.size() });
+    }
+    let sparing;
+    let disk = match look(disk, order).map_err(Error::Disk)? {
+        Found::Nothing => {
+            fault::before("installer.ends.empty");
+            resume::begin(disk, order).map_err(Error::Disk)?;
+            fault::after("installer.ends.empty");
+            disk
+        }
+        Found::Part | Found::Whole => {
+            sparing = disk.sparing().map_err(Error::Disk)?;
+            &sparing
+        }
+    };
+    let written = fill_disk(source, published, order, disk, progress);
+    if let Err(error) = &written
+        && !matches!(error, Error::Fetch(_))
+    {
+        // What failed for another reason than the line is not gone on with. The first error is the one to be told.
+        drop(resume::empty(disk));
+    }
+    written
+}
+
+/// The image from its first byte to the last step that makes the disk bootable.
+fn fill_disk(
     source: impl Read,
     published: &AtomicU64,
     order: &Order,
@@ -200,16 +241,6 @@ pub fn write(
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Written, Error> {
     let too_large = Error::TooLarge { disk: disk.size() };
-    if disk.size() < 4 * HEAD {
-        return Err(too_large);
-    }
-    let tail_start = disk.size() - HEAD;
-    // Half an old system and half a new one must not boot.
-    disk.zero(0, HEAD)
-        .and_then(|()| disk.zero(tail_start, HEAD))
-        .map_err(Error::Disk)?;
-    disk.sync().map_err(Error::Disk)?;
-
     let mut published_bytes = Published::new(source);
     let copied = copy(
         &mut published_bytes,
@@ -301,8 +332,10 @@ impl Held {
             .get(from.min(bytes.len())..until.min(bytes.len()))
             .unwrap_or_default();
         if !middle.is_empty() {
+            fault::before("installer.piece.write");
             disk.write(start + from as u64, middle)
                 .map_err(Error::Disk)?;
+            fault::after("installer.piece.write");
         }
         self.position = end;
         self.unflushed += bytes.len() as u64;

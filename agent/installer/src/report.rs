@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
+use vitistack_fault as fault;
 use vitistack_installer_wire::{Instruction, Inventory, Report, State};
 
 use crate::console::{chain, say};
@@ -77,7 +78,9 @@ impl Reporter {
             inventory: full.then(|| self.inventory.borrow().clone()),
         };
         let body = serde_json::to_vec(&report).map_err(|error| chain(&error))?;
+        fault::before("installer.report.send");
         let answer = self.client.post(&self.path, body, ANSWER_LIMIT).await;
+        fault::after("installer.report.send");
         let answer = answer.map_err(|error| chain(&error))?;
         serde_json::from_slice(&answer).map_err(|error| chain(&error))
     }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::sleep;
+use vitistack_fault as fault;
 use vitistack_installer_wire::{
     BOOT_FILE, BootFile, Failure, Install, Instruction, Inventory, Mode, Plan, PlanError,
     SignedPlan, State, Wipe,
@@ -117,7 +118,9 @@ pub async fn run(mut loader: Loader) -> Result<Instruction, Error> {
     let first = boot_interface(&command_line);
     let lease = net::up(&mut loader, client.server(), first.as_deref()).await;
     let lease = lease.map_err(Error::Network)?;
+    fault::before("installer.plan.fetch");
     let plan = fetch_plan(&client, &boot).await?;
+    fault::after("installer.plan.fetch");
     say(format_args!(
         "operation {}: {}",
         plan.operation,
@@ -200,10 +203,20 @@ async fn carry_out(
     inventory.send_replace(found.clone());
     match plan.mode {
         Mode::Inspect => Ok(State::Inspected),
-        Mode::Install(install) => write(found, install, client, state).await,
-        Mode::Wipe(wipe) => spawn_blocking(move || clean(&found, &wipe))
-            .await
-            .map_err(Stopped::Task)?,
+        Mode::Install(install) => {
+            fault::before("installer.install");
+            let written = write(found, install, plan.operation, client, state).await?;
+            fault::after("installer.install");
+            Ok(written)
+        }
+        Mode::Wipe(wipe) => {
+            fault::before("installer.wipe");
+            let wiped = spawn_blocking(move || clean(&found, &wipe))
+                .await
+                .map_err(Stopped::Task)??;
+            fault::after("installer.wipe");
+            Ok(wiped)
+        }
     }
 }
 
@@ -234,21 +247,30 @@ fn settled(mut loader: Loader) -> Inventory {
 async fn write(
     found: Inventory,
     install: Install,
+    operation: String,
     client: Client,
     state: &watch::Sender<State>,
 ) -> Result<State, Stopped> {
     let root = root::select(&found.disks, &install.root).map_err(Stopped::Root)?;
     let disk = name(root);
-    if root.in_use && !install.allow_wipe {
-        return Err(Stopped::NotEmpty { disk });
-    }
     let failed = |source| Stopped::Install {
         disk: disk.clone(),
         source,
     };
-    let order = install::Order::parse(&install).map_err(failed)?;
+    let order = install::Order::parse(&install, &operation).map_err(failed)?;
     let target = open(root)?;
-    say(format_args!("writing {disk}"));
+    let left = install::look(&target, &order).map_err(|source| Stopped::Open {
+        disk: disk.clone(),
+        source,
+    })?;
+    match left {
+        install::Found::Nothing if root.in_use && !install.allow_wipe => {
+            return Err(Stopped::NotEmpty { disk });
+        }
+        install::Found::Nothing => say(format_args!("writing {disk}")),
+        install::Found::Part => say(format_args!("going on with the image on {disk}")),
+        install::Found::Whole => say(format_args!("checking the image that is on {disk}")),
+    }
     state.send_replace(State::Writing {
         written: 0,
         total: 0,

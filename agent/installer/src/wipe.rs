@@ -5,6 +5,8 @@
 
 use std::io;
 
+use vitistack_fault as fault;
+
 use crate::disk::{Disk, HEAD};
 use crate::install::table;
 
@@ -17,12 +19,17 @@ const BTRFS_MIRROR: u64 = 64 << 20;
 /// The disk refuses.
 pub fn wipe(disk: &Disk) -> io::Result<()> {
     let head = disk.read(0, usize::try_from(HEAD).unwrap_or(usize::MAX))?;
+    fault::before("installer.wipe.partitions");
     for partition in table::partitions(&head, disk.sector()) {
         region(disk, partition.start, partition.length)?;
     }
     disk.sync()?;
+    fault::after("installer.wipe.partitions");
+    fault::before("installer.wipe.table");
     region(disk, 0, disk.size())?;
-    disk.sync()
+    disk.sync()?;
+    fault::after("installer.wipe.table");
+    Ok(())
 }
 
 /// The places of a filesystem's signatures within a region; its start last.

@@ -7,6 +7,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use vitistack_drivers::driver::{Driver, Heard, Next, Outcome, Step};
 use vitistack_drivers::journal::Journal;
+use vitistack_fault as fault;
 use vitistack_protocol::Chain;
 use vitistack_protocol::ids::{OperationId, Uid};
 use vitistack_protocol::message::intent::{HostIntent, Intent, MachineIntent};
@@ -258,9 +259,11 @@ impl<D: Driver> Worker<D> {
         };
         if step.operation().is_some() {
             let journal = marks::done(&self.journal, step.number(), note);
+            fault::before("agent.journal.done");
             if let Err(error) = self.write(journal).await {
                 return self.store_failed(&error);
             }
+            fault::after("agent.journal.done");
         }
         if self.repeated.is_spinning(step.number()) {
             let jitter = (self.jitter)();
@@ -320,7 +323,9 @@ impl<D: Driver> Worker<D> {
         };
         tracing::info!(address = %heard.address, "the guest phoned home");
         let journal = marks::done(&self.journal, step, note);
+        fault::before("agent.journal.heard");
         self.write(journal).await?;
+        fault::after("agent.journal.heard");
         // The guest may have hung up; it has called in any case.
         durable.send(true).ok();
         Ok(())
@@ -328,7 +333,12 @@ impl<D: Driver> Worker<D> {
 
     async fn begin(&mut self, step: &D::Step, operation: OperationId) -> Result<(), store::Error> {
         match marks::begun(&self.journal, step, operation) {
-            Some(journal) => self.write(journal).await,
+            Some(journal) => {
+                fault::before("agent.journal.about-to");
+                self.write(journal).await?;
+                fault::after("agent.journal.about-to");
+                Ok(())
+            }
             None => Ok(()),
         }
     }
@@ -357,7 +367,9 @@ impl<D: Driver> Worker<D> {
             body: report.body,
             gone,
         };
+        fault::before("agent.report.store");
         self.store.report(facts).await?;
+        fault::after("agent.report.store");
         Ok(gone)
     }
 

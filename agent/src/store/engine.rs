@@ -6,6 +6,8 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use vitistack_fault as fault;
+
 use super::error::Error;
 use super::files::{self, Files};
 use super::record::{self, Damage};
@@ -64,11 +66,16 @@ impl Engine {
             operation: "commit",
             source,
         };
+        fault::before("agent.store.write");
         self.db.apply_batch(batch).map_err(failed)?;
         self.db.flush().map_err(failed)?;
+        fault::after("agent.store.write");
+        fault::before("agent.store.fsync");
         self.log
             .sync_all()
-            .map_err(|source| files::file("syncing", &self.path.join("db"), source))
+            .map_err(|source| files::file("syncing", &self.path.join("db"), source))?;
+        fault::after("agent.store.fsync");
+        Ok(())
     }
 
     /// The record under `key`, fetched from its file if it stands in one.

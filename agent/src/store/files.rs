@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use vitistack_fault as fault;
 use vitistack_protocol::ids::Digest;
 
 use super::error::Error;
@@ -90,11 +91,18 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     open.open(&temporary)
         .and_then(|mut handle| {
             handle.write_all(bytes)?;
-            handle.sync_all()
+            fault::before("agent.file.fsync");
+            handle.sync_all()?;
+            fault::after("agent.file.fsync");
+            Ok(())
         })
         .map_err(|source| file("writing", &temporary, source))?;
+    fault::before("agent.file.rename");
     fs::rename(&temporary, path).map_err(|source| file("renaming", path, source))?;
-    sync_dir(parent)
+    fault::after("agent.file.rename");
+    sync_dir(parent)?;
+    fault::after("agent.file.dir-fsync");
+    Ok(())
 }
 
 /// Makes a directory of mode 0700, and those above it, unless they are there.

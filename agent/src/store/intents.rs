@@ -1,5 +1,6 @@
 //! Intents and secrets: what the hub wants, taken over by the fences.
 
+use vitistack_fault as fault;
 use vitistack_protocol::Chain;
 use vitistack_protocol::ids::{Digest, Fence, HubEpoch, Revision, Sequence, Uid};
 use vitistack_protocol::message::Extensions;
@@ -43,11 +44,14 @@ impl Store {
     /// # Errors
     /// When it is not durable.
     pub async fn raise_epoch(&self, epoch: HubEpoch) -> Result<(), Error> {
+        fault::before("agent.epoch.store");
         self.commit(move |draft| {
             raise(draft, epoch);
             Ok(())
         })
-        .await
+        .await?;
+        fault::after("agent.epoch.store");
+        Ok(())
     }
 
     /// Decides by the fences, and stores.
@@ -60,7 +64,9 @@ impl Store {
         if !is_understood(&intent) {
             return Ok(self.taken(uid, IntentOutcome::NotUnderstood));
         }
+        fault::before("agent.intent.store");
         let outcome = self.commit(move |draft| take(draft, intent)).await;
+        fault::after("agent.intent.store");
         match outcome {
             Ok(IntentOutcome::ContentDiffers) => {
                 tracing::error!(
@@ -93,18 +99,22 @@ impl Store {
         let sealed = self.shared.seal.seal(&key, &row.value)?;
         let HeldSecret { name, digest } = row.held();
         drop(row);
-        self.commit(move |draft| {
-            let waiting = draft.index.naming(&name);
-            // What replaces a row takes no more room to speak of: a full store takes a corrected password.
-            if !draft.index.secrets.contains_key(&name) {
-                draft.make_sure_of_room(sealed.len())?;
-            }
-            // Written even if it is held: the old row may be sealed with a key that was lost.
-            draft.put(key, &SecretSealed { digest, sealed })?;
-            draft.change(Change::Secret(name, Some(digest)));
-            Ok(waiting)
-        })
-        .await
+        fault::before("agent.secret.store");
+        let stored = self
+            .commit(move |draft| {
+                let waiting = draft.index.naming(&name);
+                // What replaces a row takes no more room to speak of: a full store takes a corrected password.
+                if !draft.index.secrets.contains_key(&name) {
+                    draft.make_sure_of_room(sealed.len())?;
+                }
+                // Written even if it is held: the old row may be sealed with a key that was lost.
+                draft.put(key, &SecretSealed { digest, sealed })?;
+                draft.change(Change::Secret(name, Some(digest)));
+                Ok(waiting)
+            })
+            .await;
+        fault::after("agent.secret.store");
+        stored
     }
 
     fn taken(&self, uid: Uid, outcome: IntentOutcome) -> Taken {

@@ -4,6 +4,7 @@
 //! place, so the outbox is bounded by the number of objects, not by the length of an outage.
 
 use tokio::sync::watch;
+use vitistack_fault as fault;
 use vitistack_protocol::ids::{Fence, Generation, ObjectRef, Sequence, Uid};
 use vitistack_protocol::message::Extensions;
 use vitistack_protocol::message::numbered::BodyKind;
@@ -90,6 +91,7 @@ impl Store {
     /// # Errors
     /// When it is not durable.
     pub async fn ack_reports(&self, through: Sequence) -> Result<(), Error> {
+        fault::before("agent.reports.acked");
         self.commit(move |draft| {
             let acked = through.min(draft.position.last);
             if acked <= draft.position.acked {
@@ -115,7 +117,9 @@ impl Store {
             }
             Ok(())
         })
-        .await
+        .await?;
+        fault::after("agent.reports.acked");
+        Ok(())
     }
 
     /// Puts the last reports of `objects` into the outbox again.

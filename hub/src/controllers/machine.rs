@@ -14,6 +14,7 @@ use vitistack_api::machine::{Machine, MachinePhase, PlacedHost, Placement};
 use vitistack_api::machine_provider::{MachineProvider, ProviderType};
 use vitistack_api::reference::ObjectReference;
 use vitistack_api::validate;
+use vitistack_fault as fault;
 use vitistack_protocol::Chain;
 use vitistack_protocol::identity::AgentName;
 use vitistack_protocol::message::intent::SecretRow;
@@ -177,7 +178,10 @@ async fn take(hub: &Hub, machine: &Machine, host: &BareMetalHost) -> Result<Bare
         "namespace": machine.namespace(),
         "uid": machine.uid(),
     }}});
-    write::change(hub, host, claim, "claim").await
+    fault::before("hub.claim.take");
+    let taken = write::change(hub, host, claim, "claim").await;
+    fault::after("hub.claim.take");
+    taken
 }
 
 /// Where the Machine is, as status has it, or made from the claim if a crash came between the two writes.

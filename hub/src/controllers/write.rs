@@ -15,6 +15,7 @@ use vitistack_api::host::BareMetalHost;
 use vitistack_api::kubernetes_provider::KubernetesProvider;
 use vitistack_api::machine::Machine;
 use vitistack_api::machine_provider::MachineProvider;
+use vitistack_fault as fault;
 
 use super::wakes::Woken;
 use super::{Error, Hub};
@@ -106,7 +107,9 @@ pub(super) async fn hold<K: Woken>(hub: &Hub, object: &K) -> Result<K, Error> {
     let mut finalizers = object.finalizers().to_vec();
     finalizers.push(finalizer::<K>());
     let patch = json!({"metadata": {"finalizers": finalizers}});
+    fault::before("hub.finalizer.add");
     let held = merge_patch(hub, object, patch, "finalizer").await?;
+    fault::after("hub.finalizer.add");
     take_in(hub, held.clone());
     Ok(held)
 }
@@ -120,7 +123,10 @@ pub(super) async fn release<K: Object>(hub: &Hub, object: &K) -> Result<(), Erro
         .filter(|finalizer| **finalizer != ours)
         .collect();
     let patch = json!({"metadata": {"finalizers": others}});
-    merge_patch(hub, object, patch, "finalizer").await.map(drop)
+    fault::before("hub.finalizer.remove");
+    merge_patch(hub, object, patch, "finalizer").await?;
+    fault::after("hub.finalizer.remove");
+    Ok(())
 }
 
 /// Changes an object by a merge patch that holds only if nobody changed it since, and puts the result into the cache.
@@ -158,9 +164,18 @@ pub(super) async fn status<K: Woken, S: Serialize + Sync>(
     let name = object.name_any();
     let params = PatchParams::default();
     let merge = Patch::Merge(&patch);
-    let call = api.patch_status(&name, &params, &merge);
-    let written = within(call, "status").await?;
     let controller = K::CONTROLLER;
+    let place = match controller {
+        "machine" if changes.get("intent").is_some() => "hub.intent-status.write",
+        "machine" if changes.get("placement").is_some() => "hub.placement-status.write",
+        "machine" => "hub.machine-status.write",
+        "baremetalhost" => "hub.host-status.write",
+        _ => "hub.other-status.write",
+    };
+    let call = api.patch_status(&name, &params, &merge);
+    fault::before(place);
+    let written = within(call, "status").await?;
+    fault::after(place);
     hub.metrics
         .status_writes
         .get_or_create(&Controller { controller })

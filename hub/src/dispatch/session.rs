@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
+use vitistack_fault as fault;
 use vitistack_protocol::Chain;
 use vitistack_protocol::codec::BATCH;
 use vitistack_protocol::identity::Leaf;
@@ -333,7 +334,9 @@ impl Session {
         }
         if let Some(through) = handle.ack_due(&self.leaf.name, self.number) {
             let ack = ReportAck { through };
+            fault::before("hub.reports.ack");
             within(SEND, "ack reports", self.send.send(&ack)).await?;
+            fault::after("hub.reports.ack");
         }
         Ok(())
     }
@@ -373,7 +376,9 @@ impl Session {
                         "the agent refused the intent"
                     );
                 }
+                fault::before("hub.intent.acked");
                 handle.intent_acked(agent, self.number, &intent, ack);
+                fault::after("hub.intent.acked");
             }
             Done::Quiet => {}
         }
@@ -454,25 +459,31 @@ async fn read_reports(
             }
             let mut batch: ReportBatch = frame.decode()?;
             batch.reports.truncate(BATCH);
+            fault::before("hub.reports.take");
             context
                 .handle
                 .reports(&leaf.name, number, batch.reports, Instant::now());
+            fault::after("hub.reports.take");
         }
     }
 }
 
 async fn deliver_secret(connection: Connection, row: Arc<SecretRow>) -> Result<Done, Error> {
     let (mut send, mut receive) = connection.open(Priority::Intent).await?;
+    fault::before("hub.secret.send");
     send.send(row.as_ref()).await?;
     send.finish();
+    fault::after("hub.secret.send");
     let ack: SecretAck = receive.receive().await?;
     Ok(Done::Secret(ack.held))
 }
 
 async fn deliver_intent(connection: Connection, intent: Arc<Intent>) -> Result<Done, Error> {
     let (mut send, mut receive) = connection.open(Priority::Intent).await?;
+    fault::before("hub.intent.send");
     send.send(intent.as_ref()).await?;
     send.finish();
+    fault::after("hub.intent.send");
     let frame = receive.frame().await?.ok_or(Error::Stream {
         operation: "receive an ack",
     })?;

@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 use tracing::info;
+use vitistack_fault as fault;
 use vitistack_protocol::ids::HubEpoch;
 
 use super::{Error, HUB_CONFIG_MAP, RACES, config, damaged_config, record};
@@ -20,12 +21,14 @@ pub async fn raise_epoch(
     namespace: &str,
     above: HubEpoch,
 ) -> Result<HubEpoch, Error> {
+    fault::before("hub.epoch.raise");
     let data = amend(client, namespace, |data| {
         let next = record::next_epoch(data, above.0)?;
         data.insert(record::EPOCH.to_owned(), next.to_string());
         Ok(())
     })
     .await?;
+    fault::after("hub.epoch.raise");
     let epoch = record::epoch(&data).map_err(damaged_config)?;
     info!(epoch, "hub epoch raised");
     Ok(HubEpoch(epoch))

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use vitistack_fault as fault;
 use vitistack_protocol::ids::Digest;
 use vitistack_protocol::message::intent::{BmcTrust, Credentials};
 use vitistack_protocol::message::numbered::BootMode;
@@ -100,11 +101,17 @@ impl Client {
                 etag = self.0.read(credentials, &path).await?.etag;
             }
             for body in quirk::boot_bodies(&system, target, mode) {
-                match self
+                let place = match target {
+                    BootTarget::Network => "agent.bmc.boot-from-network",
+                    BootTarget::Disk => "agent.bmc.boot-from-disk",
+                };
+                fault::before(place);
+                let patched = self
                     .0
                     .patch(credentials, &path, etag.as_deref(), &body)
-                    .await
-                {
+                    .await;
+                fault::after(place);
+                match patched {
                     Ok(()) => accepted = true,
                     Err(error) if error.is_about_the_request() => {
                         refusal = Some(error);
@@ -258,9 +265,18 @@ impl Client {
     ) -> Result<(), Error> {
         let usual = format!("{}/Actions/ComputerSystem.Reset", system.path);
         let path = system.reset.as_deref().unwrap_or(&usual);
-        self.0
+        let place = match reset_type {
+            "On" | "ForceOn" => "agent.bmc.power-on",
+            "ForceOff" => "agent.bmc.power-off",
+            _ => "agent.bmc.shut-down",
+        };
+        fault::before(place);
+        let posted = self
+            .0
             .post(credentials, path, &json!({ "ResetType": reset_type }))
-            .await
+            .await;
+        fault::after(place);
+        posted
     }
 }
 

@@ -13,6 +13,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use sha2::Digest as _;
 use tokio::sync::mpsc;
+use vitistack_fault as fault;
 use vitistack_protocol::ids::Digest;
 use vitistack_protocol::message::intent::Image;
 use vitistack_protocol::message::numbered::Reason;
@@ -402,7 +403,9 @@ fn write(
         hasher.update(chunk);
         file.write_all(chunk).map_err(failed("write"))?;
     }
+    fault::before("agent.image.fsync");
     file.sync_all().map_err(failed("sync"))?;
+    fault::after("agent.image.fsync");
     Ok(Digest(hasher.finalize().into()))
 }
 
@@ -452,8 +455,12 @@ fn publish(part: &Path, path: &Path, directory: &Path) -> Result<(), Error> {
             source,
         }
     };
+    fault::before("agent.image.rename");
     std::fs::rename(part, path).map_err(failed("rename", part))?;
+    fault::after("agent.image.rename");
     File::open(directory)
         .and_then(|directory| directory.sync_all())
-        .map_err(failed("sync", directory))
+        .map_err(failed("sync", directory))?;
+    fault::after("agent.image.dir-fsync");
+    Ok(())
 }

@@ -8,6 +8,8 @@ use std::io::{self, Write as _};
 use std::net::Ipv4Addr;
 use std::path::Path;
 
+use vitistack_fault as fault;
+
 use super::slot::Mac;
 
 #[cfg(test)]
@@ -40,10 +42,15 @@ pub(crate) fn write(path: &Path, leases: &[(Mac, Ipv4Addr)]) -> io::Result<()> {
     let temporary = path.with_extension("new");
     let mut file = File::create(&temporary)?;
     file.write_all(text.as_bytes())?;
+    fault::before("agent.lease.fsync");
     file.sync_all()?;
+    fault::after("agent.lease.fsync");
+    fault::before("agent.lease.rename");
     std::fs::rename(&temporary, path)?;
-    match path.parent() {
-        Some(directory) if directory != Path::new("") => File::open(directory)?.sync_all(),
-        Some(_) | None => Ok(()),
+    fault::after("agent.lease.rename");
+    if let Some(directory) = path.parent().filter(|parent| *parent != Path::new("")) {
+        File::open(directory)?.sync_all()?;
     }
+    fault::after("agent.lease.dir-fsync");
+    Ok(())
 }

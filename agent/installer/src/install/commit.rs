@@ -2,6 +2,8 @@
 
 use std::io;
 
+use vitistack_fault as fault;
+
 use super::seed::{self, File};
 use super::table::{Partition, Table};
 use super::{Error, derived_id};
@@ -21,7 +23,9 @@ pub(super) fn commit(
 ) -> Result<(), Error> {
     let tail_start = disk.size() - HEAD;
     // First, so that a seed partition at the very end is read back whole.
+    fault::before("installer.tail.write");
     disk.write(tail_start, tail).map_err(Error::Disk)?;
+    fault::after("installer.tail.write");
     let mut table = Table::parse(&head, disk.sector());
     if matches!(table, Table::None) && Table::has_other_sectors(&head, disk.sector()) {
         return Err(Error::NoPlace(
@@ -39,14 +43,20 @@ pub(super) fn commit(
     }
     if !files.is_empty() {
         let (start, filesystem) = place(disk, &mut table, files, digest)?;
+        fault::before("installer.seed.write");
         disk.write(start, &filesystem).map_err(Error::Disk)?;
+        fault::after("installer.seed.write");
     }
     if let Some((at, backup)) = table.backup() {
+        fault::before("installer.backup-table.write");
         disk.write(at, &backup).map_err(Error::Disk)?;
+        fault::after("installer.backup-table.write");
     }
     table.render(&mut head);
     disk.sync().map_err(Error::Disk)?;
+    fault::before("installer.head.write");
     disk.write(0, &head).map_err(Error::Disk)?;
+    fault::after("installer.head.write");
     disk.sync().map_err(Error::Disk)
 }
 

@@ -1,6 +1,6 @@
 //! The NoCloud seed: a FAT filesystem with the label `CIDATA`, made and changed in memory. Pure.
 
-use std::io::{self, Cursor, Write};
+use std::io::{self, Cursor, Read, Write};
 
 use fatfs::{FileSystem, FormatVolumeOptions, FsOptions};
 
@@ -66,6 +66,26 @@ fn is_seed(image: &mut Cursor<Vec<u8>>) -> bool {
         .ok()
         .flatten();
     root.is_some_and(|label| is_label(&label)) || is_label(filesystem.volume_label_as_bytes())
+}
+
+/// Whether a filesystem of ours holds exactly these files with this content.
+pub(super) fn holds(image: Vec<u8>, files: &[File]) -> bool {
+    let mut image = Cursor::new(image);
+    if !is_seed(&mut image) {
+        return false;
+    }
+    image.set_position(0);
+    let Ok(filesystem) = FileSystem::new(image, FsOptions::new()) else {
+        return false;
+    };
+    files.iter().all(|file| {
+        let mut content = Vec::new();
+        filesystem
+            .root_dir()
+            .open_file(&file.name)
+            .and_then(|mut held| held.read_to_end(&mut content))
+            .is_ok_and(|_| content == file.content)
+    })
 }
 
 fn put(image: &mut Cursor<Vec<u8>>, files: &[File]) -> io::Result<()> {

@@ -79,6 +79,7 @@ fn seed_files() -> Vec<File> {
 fn order(published: &[u8], format: Format, seed: Vec<File>) -> Order {
     let hash = digest::digest(&SHA256, published);
     Order {
+        operation: "4711".to_owned(),
         digest: hash.as_ref().try_into().unwrap(),
         format,
         seed,
@@ -394,14 +395,14 @@ fn a_plan_with_a_malformed_digest_or_seed_is_refused() {
             content: "AAE=".into(),
         }],
     };
-    assert_eq!(Order::parse(&good).unwrap().seed[0].content, [0, 1]);
+    assert_eq!(Order::parse(&good, "4711").unwrap().seed[0].content, [0, 1]);
     for digest in ["", "sha256:", "sha256:abcd", "md5:abcd", &"ab".repeat(32)] {
         let bad = Install {
             digest: digest.to_owned(),
             ..good.clone()
         };
         assert_eq!(
-            Order::parse(&bad).unwrap_err().failure(),
+            Order::parse(&bad, "4711").unwrap_err().failure(),
             Failure::PlanRefused,
             "{digest}"
         );
@@ -409,7 +410,7 @@ fn a_plan_with_a_malformed_digest_or_seed_is_refused() {
     let mut bad = good;
     bad.seed[0].content = "not base64!".into();
     assert_eq!(
-        Order::parse(&bad).unwrap_err().failure(),
+        Order::parse(&bad, "4711").unwrap_err().failure(),
         Failure::PlanRefused
     );
 }

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use vitistack_fault as fault;
 use vitistack_protocol::codec::BATCH;
 use vitistack_protocol::ids::Sequence;
 use vitistack_protocol::message::control::ReportBatch;
@@ -46,7 +47,9 @@ pub(super) async fn run<O: Outbox>(connection: Connection, outbox: Arc<O>) -> Re
         };
         for reports in batches(waiting) {
             let last = reports.last().map(|report| report.sequence);
+            fault::before("agent.reports.send");
             sender.send(&ReportBatch { reports }).await.map_err(line)?;
+            fault::after("agent.reports.send");
             sent = last.unwrap_or(sent);
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 use tracing::{debug, error, info};
+use vitistack_fault as fault;
 use vitistack_protocol::ids::{Fence, HubEpoch, Revision};
 use vitistack_protocol::message::control::{IntentAck, SecretAck, Unsupported};
 use vitistack_protocol::message::intent::{Intent, SecretRow};
@@ -73,7 +74,9 @@ async fn take<I: Intake>(
     };
     if frame.is::<Intent>() {
         let ack = intent(frame.decode().map_err(unreadable)?, intake.as_ref(), mode).await?;
+        fault::before("agent.intent.ack");
         send.send(&ack).await.map_err(line)?;
+        fault::after("agent.intent.ack");
     } else if frame.is::<SecretRow>() {
         let row: SecretRow = frame.decode().map_err(unreadable)?;
         let held = row.held();
@@ -83,7 +86,9 @@ async fn take<I: Intake>(
             });
         }
         intake.secret(row).await?;
+        fault::before("agent.secret.ack");
         send.send(&SecretAck { held }).await.map_err(line)?;
+        fault::after("agent.secret.ack");
     } else {
         send.send(&Unsupported {
             kind: frame.header.kind,

@@ -13,6 +13,7 @@ use vitistack_api::conditions::Reason;
 use vitistack_api::host::BareMetalHost;
 use vitistack_api::machine::{DeletionPolicy, Machine};
 use vitistack_api::names::{ANNOTATION_FORCE_DELETE, ANNOTATION_PROTECT};
+use vitistack_fault as fault;
 use vitistack_protocol::identity::AgentName;
 use vitistack_protocol::message::intent::{Intent, SecretRow};
 
@@ -310,7 +311,9 @@ async fn give_back(hub: &Hub, host: &BareMetalHost, uid: &str) -> Result<(), Err
         .as_ref()
         .is_some_and(|consumer| consumer.uid == uid);
     if ours && !host_kind::is_quarantined_for(host, uid) {
+        fault::before("hub.claim.give-back");
         write::change(hub, host, json!({"spec": {"consumerRef": null}}), "claim").await?;
+        fault::after("hub.claim.give-back");
     }
     Ok(())
 }

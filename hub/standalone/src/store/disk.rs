@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hyper::body::Bytes;
+use vitistack_fault as fault;
 
 use super::row::{Key, Meta, Row};
 
@@ -218,12 +219,14 @@ impl Disk {
             }
         }
         batch.insert(VERSION_KEY, &version.to_be_bytes());
+        fault::before("standalone.store.write");
         self.sled
             .apply_batch(batch)
             .map_err(|source| Error::Store {
                 operation: "write to",
                 source,
             })?;
+        fault::after("standalone.store.write");
         self.sync()
     }
 
@@ -234,11 +237,14 @@ impl Disk {
         })?;
         self.sync_blobs()?;
         let path = self.directory.join("sled").join("db");
+        fault::before("standalone.store.fsync");
         self.file.sync_all().map_err(|source| Error::File {
             operation: "sync",
             path,
             source,
-        })
+        })?;
+        fault::after("standalone.store.fsync");
+        Ok(())
     }
 
     /// Syncs the files that sled put beside its log since the last time; mostly there are none.

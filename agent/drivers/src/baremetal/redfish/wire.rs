@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tracing::debug;
+use vitistack_fault as fault;
 use vitistack_protocol::message::intent::{BmcTrust, Credentials};
 
 use super::address::Address;
@@ -119,6 +120,7 @@ impl Wire {
         credentials: &Credentials,
         path: &str,
     ) -> Result<Answer, Error> {
+        fault::before("agent.bmc.read");
         let answer = self
             .send(
                 credentials,
@@ -131,6 +133,7 @@ impl Wire {
                 },
             )
             .await?;
+        fault::after("agent.bmc.read");
         if answer.body.is_object() {
             Ok(answer)
         } else {

@@ -1,0 +1,110 @@
+//! The agent's data directory is deleted while one Machine runs and another is half installed.
+//!
+//! The one that runs is believed on the proof that the hub holds. Of the other nobody knows how far it came, so it stops
+//! with `InstallStateUnknown`. Nothing is written to either disk.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use vitistack_tests::wait;
+use vitistack_tests::world::{BOOT, Dhcp, Mode, SOON, World};
+
+use crate::witness::{self, Meter};
+
+/// How long nothing may happen.
+const STILL: Duration = Duration::from_secs(40);
+
+/// What came of it.
+pub(crate) struct Lost {
+    wrong: Vec<String>,
+}
+
+impl Lost {
+    pub(crate) fn is_good(&self) -> bool {
+        self.wrong.is_empty()
+    }
+
+    pub(crate) fn line(&self) -> String {
+        if self.is_good() {
+            "agent's data deleted: the Machine that ran runs, the other says InstallStateUnknown, nothing was written"
+                .to_owned()
+        } else {
+            format!("agent's data deleted: {}", self.wrong.join("; "))
+        }
+    }
+}
+
+pub(crate) fn run() -> Lost {
+    let outcome = catch_unwind(AssertUnwindSafe(scene));
+    let wrong = outcome.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>();
+        vec![text.map_or_else(|| "a check panicked".to_owned(), Clone::clone)]
+    });
+    Lost { wrong }
+}
+
+fn scene() -> Vec<String> {
+    let mut world = World::start(
+        Mode::Standalone,
+        Dhcp::Own,
+        &["name=s0,firmware=bios", "name=s1,firmware=bios"],
+    );
+    world.host_available(0);
+    world.machine("runs");
+    world.wait_running("runs", BOOT);
+    world.host_available(1);
+    let meters = [Meter::start(&world.site, 0), Meter::start(&world.site, 1)];
+    world.machine("half");
+    wait::until("the second installer writes", BOOT, || {
+        let serial = world.site.serial(1);
+        serial
+            .contains("installer: writing")
+            .then_some(())
+            .ok_or_else(|| "not yet".to_owned())
+    });
+    world.kill_agent();
+    std::fs::remove_dir_all(world.hub.path("agent")).expect("the agent's data can be deleted");
+    let begun = [0, 1].map(|index| world.site.serial(index).matches("installer: ").count());
+    world.enrol("edge-west", "default");
+    world.run_agent();
+    let mut wrong = Vec::new();
+    world.hub.wait_condition(
+        ("machine", "default", "half"),
+        ("Ready", "False", "InstallStateUnknown"),
+        BOOT,
+    );
+    world.wait_running("runs", SOON);
+    let written = meters
+        .each_ref()
+        .map(|meter| meter.starts().iter().sum::<u64>());
+    std::thread::sleep(STILL);
+    for (index, meter) in meters.iter().enumerate() {
+        let now: u64 = meter.starts().iter().sum();
+        let before = written.get(index).copied().unwrap_or_default();
+        if now != before {
+            wrong.push(format!(
+                "{} bytes were written to disk {index}",
+                now - before
+            ));
+        }
+        let serial = world.site.serial(index);
+        for word in ["installer: writing", "installer: wiping"] {
+            let allowed = usize::from(word.ends_with("writing"));
+            let seen = serial.matches(word).count();
+            if seen > allowed {
+                wrong.push(format!("server {index} said {word:?} {seen} times"));
+            }
+        }
+    }
+    if begun.contains(&0) {
+        wrong.push("an installer did not speak before the data was deleted".to_owned());
+    }
+    // The installer's mark stands in the last block.
+    if !witness::is_empty(&world.site.server(1).disk, (1 << 20) - 4096) {
+        wrong.push("the half installed disk would boot".to_owned());
+    }
+    if !world.site.powered(0) {
+        wrong.push("the server of the Machine that ran is off".to_owned());
+    }
+    wrong
+}

@@ -1,0 +1,195 @@
+//! Which point dies in whose life. Pure.
+
+use std::collections::VecDeque;
+
+use crate::lane::{Kill, Orders};
+use crate::point::{Hits, Phase, Program, program};
+
+/// Lives to be lived, each with what is to happen in it.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// On any site.
+    pub(crate) anywhere: VecDeque<Orders>,
+    /// Where the hub serves the API itself.
+    pub(crate) standalone: VecDeque<Orders>,
+}
+
+/// Pairs that die in one life, the second after the programs came back from the first: the same program twice, two
+/// programs one after the other, and a server that restarts under an agent that does.
+pub(crate) const PAIRS: &[[&str; 2]] = &[
+    ["agent.intent.store.after", "agent.journal.about-to.after"],
+    ["agent.bmc.power-on.before", "agent.bmc.power-on.after"],
+    [
+        "agent.bmc.boot-from-network.after",
+        "hub.reports.take.before",
+    ],
+    ["hub.intent-status.write.after", "agent.intent.ack.before"],
+    ["hub.claim.take.after", "hub.intent-status.write.before"],
+    ["installer.piece.write.after", "installer.head.write.after"],
+    ["installer.report.send.before", "agent.journal.done.before"],
+    ["agent.journal.heard.after", "hub.host-status.write.before"],
+    [
+        "installer.head.write.before",
+        "agent.bmc.boot-from-disk.before",
+    ],
+    ["hub.intent.send.after", "installer.seed.write.after"],
+];
+
+/// A handful that stands for all: each program, each kind, both ends of a life.
+pub(crate) const SHORT: &[&str] = &[
+    "agent.intent.store.before",
+    "agent.bmc.power-on.after",
+    "agent.bmc.power-off.after",
+    "installer.piece.write.after",
+    "installer.wipe.table.before",
+    "hub.intent-status.write.after",
+    "hub.finalizer.remove.before",
+    "standalone.store.fsync.before",
+];
+pub(crate) const SHORT_PAIRS: &[[&str; 2]] =
+    &[["agent.journal.about-to.after", "hub.claim.take.after"]];
+
+/// Each point dies in one life. In each phase of a life the agent dies once at most, and so does one of the others: the hub,
+/// or the installer. What a life shows of two programs that die it shows of each.
+pub(crate) fn singles<'a>(points: impl Iterator<Item = &'a str>, hits: &Hits) -> Plan {
+    let mut plan = Plan::default();
+    let (mut ours, mut others) = (Vec::new(), Vec::new());
+    for point in points {
+        if point.starts_with("standalone.") {
+            ours.push(point);
+        } else {
+            others.push(point);
+        }
+    }
+    plan.standalone = lives(&ours, hits);
+    plan.anywhere = lives(&others, hits);
+    plan
+}
+
+fn lives(points: &[&str], hits: &Hits) -> VecDeque<Orders> {
+    let of = |phase: Phase, is_agent: bool| -> VecDeque<Kill> {
+        points
+            .iter()
+            .filter(|point| hits.phase(point) == Some(phase))
+            .filter(|point| (program(point) == Some(Program::Agent)) == is_agent)
+            .map(|point| kill(point, phase, hits))
+            .collect()
+    };
+    let mut starts = [true, false].map(|is_agent| of(Phase::Start, is_agent));
+    let mut installs = [true, false].map(|is_agent| of(Phase::Install, is_agent));
+    let mut wipes = [true, false].map(|is_agent| of(Phase::Wipe, is_agent));
+    let mut releases = [true, false].map(|is_agent| of(Phase::Release, is_agent));
+    let mut lives = VecDeque::new();
+    loop {
+        let take = |queues: &mut [VecDeque<Kill>; 2]| -> Vec<Kill> {
+            queues.iter_mut().filter_map(VecDeque::pop_front).collect()
+        };
+        let mut orders = Orders {
+            start: take(&mut starts),
+            install: take(&mut installs),
+            delete: take(&mut wipes),
+            wipe: false,
+        };
+        orders.wipe = !orders.delete.is_empty();
+        if !orders.wipe {
+            orders.delete = take(&mut releases);
+        }
+        if orders.start.is_empty() && orders.install.is_empty() && orders.delete.is_empty() {
+            return lives;
+        }
+        lives.push_back(orders);
+    }
+}
+
+/// One life for each pair. Pairs with a point that was never hit are left out.
+pub(crate) fn pairs(pairs: &[[&str; 2]], hits: &Hits) -> VecDeque<Orders> {
+    pairs
+        .iter()
+        .filter(|pair| pair.iter().all(|point| hits.of(point, Phase::Install) > 0))
+        .map(|pair| Orders {
+            install: pair
+                .iter()
+                .map(|point| kill(point, Phase::Install, hits))
+                .collect(),
+            ..Orders::default()
+        })
+        .collect()
+}
+
+/// Dies in the middle of the hits that were seen: the first ones are often the same as the last.
+fn kill(point: &str, phase: Phase, hits: &Hits) -> Kill {
+    Kill {
+        point: point.to_owned(),
+        skip: match phase {
+            Phase::Start => 0,
+            Phase::Install | Phase::Wipe | Phase::Release => hits.of(point, phase) / 3,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hits() -> Hits {
+        let mut hits = Hits::default();
+        for (point, phase, times) in [
+            ("agent.bmc.power-on.after", Phase::Install, 2),
+            ("agent.bmc.read.after", Phase::Install, 30),
+            ("agent.bmc.power-off.after", Phase::Wipe, 1),
+            ("agent.bmc.shut-down.after", Phase::Release, 1),
+            ("hub.epoch.raise.after", Phase::Start, 1),
+            ("standalone.store.fsync.after", Phase::Install, 9),
+        ] {
+            for _ in 0..times {
+                hits.add(point, phase);
+            }
+        }
+        hits
+    }
+
+    #[test]
+    fn every_point_dies_once_and_a_program_once_a_phase_at_most() {
+        let hits = hits();
+        let plan = singles(hits.points(), &hits);
+        assert_eq!(plan.standalone.len(), 1);
+        let lives: Vec<&Orders> = plan.anywhere.iter().collect();
+        let mut died: Vec<&str> = plan
+            .anywhere
+            .iter()
+            .chain(&plan.standalone)
+            .flat_map(|orders| {
+                orders
+                    .start
+                    .iter()
+                    .chain(&orders.install)
+                    .chain(&orders.delete)
+            })
+            .map(|kill| kill.point.as_str())
+            .collect();
+        died.sort_unstable();
+        assert_eq!(died, hits.points().collect::<Vec<_>>());
+        assert!(
+            lives
+                .iter()
+                .all(|orders| orders.install.len() + orders.start.len() <= 1)
+        );
+        assert!(lives.iter().all(|orders| orders.delete.len() <= 1));
+        let read = lives.iter().flat_map(|orders| &orders.install);
+        let read: Vec<u32> = read.map(|kill| kill.skip).collect();
+        assert_eq!(read, [0, 10]);
+    }
+
+    #[test]
+    fn a_pair_dies_in_one_installation() {
+        let lives = pairs(
+            &[
+                ["agent.bmc.power-on.after", "agent.bmc.read.after"],
+                ["agent.bmc.power-on.after", "nobody.knows"],
+            ],
+            &hits(),
+        );
+        assert_eq!(lives.len(), 1);
+        assert_eq!(lives[0].install.len(), 2);
+    }
+}
