@@ -5,6 +5,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::process::{Process, run};
@@ -24,18 +25,28 @@ pub fn root() -> PathBuf {
         .to_owned()
 }
 
-/// One of our own programs, built beside the running test.
+/// Where [`program`] looks, where somebody said so.
+static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
+
+/// From now on [`program`] gives those in `dir`. The first call counts.
+pub fn use_programs(dir: &Path) {
+    PROGRAMS.get_or_init(|| dir.to_owned());
+}
+
+/// One of our own programs: built beside the running test, or where [`use_programs`] said.
 ///
 /// # Panics
 /// If it was not built.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows its own path");
-    let dir = test
-        .parent()
-        .and_then(Path::parent)
-        .expect("tests are built into target/<profile>/deps");
-    let path = dir.join(name);
+    let beside = || {
+        let test = std::env::current_exe().expect("a test knows its own path");
+        test.parent()
+            .and_then(Path::parent)
+            .expect("tests are built into target/<profile>/deps")
+            .to_owned()
+    };
+    let path = PROGRAMS.get().cloned().unwrap_or_else(beside).join(name);
     assert!(
         path.exists(),
         "{} is missing: cargo build --workspace --bins",
