@@ -6,8 +6,14 @@
 //!
 //! Figures of a busy machine are only indications, so the load average stands beside them.
 
+mod agents;
+mod api;
 mod context;
+mod counters;
 mod figure;
+mod fleet;
+mod instant;
+mod machines;
 mod report;
 mod sample;
 
@@ -33,7 +39,18 @@ struct Group {
 }
 
 /// Every group, in the order in which they run.
-const GROUPS: &[Group] = &[];
+const GROUPS: &[Group] = &[
+    Group {
+        name: "agents",
+        about: "many agents on one hub: memory, return after a kill, dispatch",
+        run: agents::run,
+    },
+    Group {
+        name: "machines",
+        about: "many Machines on a real kube-apiserver: time, writes, silence",
+        run: machines::run,
+    },
+];
 
 /// Measures the figures that the project promises.
 #[derive(Debug, Parser)]
