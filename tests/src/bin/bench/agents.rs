@@ -40,7 +40,7 @@ const LATE: Duration = Duration::from_secs(10);
 /// Measures all of it.
 pub(crate) fn run(context: &Context) -> anyhow::Result<Vec<Figure>> {
     context.program("vitistack-hub")?;
-    let count = context.size(1000, 20);
+    let count = context.many(1000, 20);
     let settle = context.size(SETTLE, Duration::from_secs(2));
     let runtime = tokio::runtime::Runtime::new().context("no runtime for the client")?;
     let mut hub = Hub::start(Mode::Standalone, LOOPBACK);
@@ -166,7 +166,7 @@ fn dispatch(
     cluster: &Cluster,
     fleet: &Fleet,
 ) -> anyhow::Result<Vec<Figure>> {
-    let count = context.size(200, 5);
+    let count = context.size(200, 5).min(fleet.len());
     let span = context.size(Duration::from_secs(30), Duration::from_secs(2));
     let rate = context.size(RATE, 5);
     let sites: Vec<String> = (0..count).map(|index| format!("a{index:04}")).collect();

@@ -43,7 +43,7 @@ struct Run {
 /// Measures all of it.
 pub(crate) fn run(context: &Context) -> anyhow::Result<Vec<Figure>> {
     context.program("vitistack-hub")?;
-    let count = context.size(1000, 20);
+    let count = context.many(1000, 20);
     let agents = context.size(10, 2);
     let runtime = tokio::runtime::Runtime::new().context("no runtime for the client")?;
     let mut hub = Hub::start(Mode::Kubernetes, LOOPBACK);

@@ -1,7 +1,7 @@
 //! Measures what the project promises in figures, each beside its limit and, where there is one, the peer's figure from the
 //! same machine.
 //!
-//! `bench [GROUP…] [--short] [--json FILE] [--programs DIR]`. A missed figure is printed as missed and stops nothing; the
+//! `bench [GROUP…] [--short] [--count N] [--json FILE] [--programs DIR]`. A missed figure is printed as missed and stops nothing; the
 //! exit status tells only whether everything could be measured. A group is a module with a `run` and a row in [`GROUPS`].
 //!
 //! Figures of a busy machine are only indications, so the load average stands beside them.
@@ -61,6 +61,9 @@ struct Args {
     /// Small numbers: shows that the measurement works, proves no figure.
     #[arg(long)]
     short: bool,
+    /// How many agents or Machines, where a figure is about many; its promise is about 1,000.
+    #[arg(long, value_name = "N")]
+    count: Option<usize>,
     /// Also writes everything as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -81,10 +84,11 @@ fn main() -> anyhow::Result<ExitCode> {
     let Args {
         groups,
         short,
+        count,
         json,
         programs,
     } = Args::parse();
-    let context = Context::new(short, programs)?;
+    let context = Context::new(short, count, programs)?;
     let mut all = Vec::new();
     for group in GROUPS {
         if groups.is_empty() || groups.iter().any(|name| name == group.name) {
