@@ -13,6 +13,7 @@ mod host;
 mod kubernetes_provider;
 mod machine;
 mod provider;
+mod reservations;
 mod say;
 pub(crate) mod secrets;
 mod wakes;
@@ -27,12 +28,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kube::Client;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, info_span, warn};
 use vitistack_api::agent::Agent;
+use vitistack_api::conditions;
 use vitistack_api::datacenter::Datacenter;
 use vitistack_api::host::BareMetalHost;
 use vitistack_api::kubernetes_provider::KubernetesProvider;
@@ -52,11 +53,15 @@ use crate::metrics::{Controller, Failure, Metrics, QueueName, Reconciled, Resour
 use crate::queue::{Key, Kind, Outcome, Queue};
 use crate::{dispatch, enrolment};
 use events::Events;
+use reservations::Reservations;
 use secrets::Secrets;
 
 /// How many keys are worked on at once. A reconcile mostly waits for the API, so a few workers go a long way, and a
 /// handful of parallel writes is what one API client should ask for.
-pub(crate) const WORKERS: usize = 8;
+pub(crate) const WORKERS: usize = 16;
+/// How long after its start a hub gives the agents that were connected before: a metered line finds out about a restart
+/// after 25 s, and dials within a second.
+const RETURN: Duration = Duration::from_secs(35);
 /// Every object is looked at this often even if nothing changed.
 const RESYNC: Duration = Duration::from_secs(600);
 
@@ -82,9 +87,10 @@ pub(crate) struct Hub {
     pub(crate) queue: Queue,
     pub(crate) events: Events,
     pub(crate) metrics: Metrics,
-    /// One placement at a time, from reading quotas and free hosts to the claim in the cache: two at once could both
-    /// take the last place. It is a permit and no lock: a cancelled reconcile gives it back.
-    pub(crate) placing: Semaphore,
+    /// What placement has decided and no object says yet.
+    pub(crate) reservations: Reservations,
+    /// When this process began to lead.
+    started: Instant,
     /// What this process last sent of each object, for tombstones after the objects that it was compiled from.
     sent: Mutex<HashMap<Uid, Intent>>,
 }
@@ -182,17 +188,33 @@ impl Hub {
             queue: Queue::default(),
             events,
             metrics,
-            placing: Semaphore::new(1),
+            reservations: Reservations::default(),
+            started: Instant::now(),
             sent: Mutex::new(HashMap::new()),
         }
     }
 
-    /// Whether a session of this agent is open.
+    /// Whether the agent is connected, as far as anybody is told: a session of it is open, or was when the hub before
+    /// this one ended and may be expected back. Else every restart of a hub would write off every agent, only to take
+    /// that back seconds later.
     pub(crate) fn is_connected(&self, agent: &AgentName) -> bool {
-        self.dispatch
-            .sessions()
-            .iter()
-            .any(|session| session.agent == *agent)
+        if self.dispatch.is_connected(agent) {
+            return true;
+        }
+        let was = || {
+            let known = self.caches.agents.find(&self.namespace, &agent.name)?;
+            let conditions = &known.status.as_ref()?.conditions;
+            Some(conditions::is_true(
+                conditions,
+                conditions::types::CONNECTED,
+            ))
+        };
+        self.is_awaiting() && was() == Some(true)
+    }
+
+    /// Whether this hub is so young that its agents may still be on their way back.
+    fn is_awaiting(&self) -> bool {
+        self.started.elapsed() < RETURN
     }
 
     /// What placement looks at, as of now.

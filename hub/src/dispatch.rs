@@ -145,6 +145,18 @@ impl Handle {
         self.state().sessions()
     }
 
+    /// The live session of an agent.
+    #[must_use]
+    pub fn session(&self, agent: &AgentName) -> Option<SessionInfo> {
+        self.state().session(agent)
+    }
+
+    /// Whether an agent has a live session.
+    #[must_use]
+    pub fn is_connected(&self, agent: &AgentName) -> bool {
+        self.state().is_connected(agent)
+    }
+
     /// Changes from now on.
     #[must_use]
     pub fn changes(&self) -> broadcast::Receiver<Change> {

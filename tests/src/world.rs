@@ -1,6 +1,6 @@
 //! An API, a hub, a site and an agent, joined as a user would join them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -156,6 +156,27 @@ impl Hub {
             .take()
             .expect("the hub runs")
             .stop(Duration::from_secs(20))
+    }
+
+    /// The hub's process.
+    ///
+    /// # Panics
+    /// If it does not run.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("the hub runs").id()
+    }
+
+    /// Where agents dial.
+    #[must_use]
+    pub fn listen(&self) -> &str {
+        &self.listen
+    }
+
+    /// How clients reach the API.
+    #[must_use]
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
     }
 
     /// A path in this world's directory.

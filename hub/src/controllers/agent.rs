@@ -13,7 +13,7 @@ use vitistack_protocol::identity::AgentName;
 use vitistack_protocol::ids::Uid;
 
 use super::say::say;
-use super::{Error, Hub, write};
+use super::{Error, Hub, RETURN, write};
 use crate::enrolment;
 use crate::kinds::agent::{Resumption, Session, resumption, status};
 use crate::kinds::agents;
@@ -28,11 +28,16 @@ pub(super) async fn reconcile(hub: &Hub, key: &Key) -> Result<Outcome, Error> {
         return Ok(Outcome::Done);
     };
     let identity = agents::identity(&agent);
-    let live = hub
-        .dispatch
-        .sessions()
-        .into_iter()
-        .find(|session| Some(&session.agent) == identity.as_ref());
+    let live = identity
+        .as_ref()
+        .and_then(|agent| hub.dispatch.session(agent));
+    let is_expected = identity
+        .as_ref()
+        .is_some_and(|agent| hub.is_connected(agent));
+    if live.is_none() && is_expected && agent.spec.revoked != Some(true) {
+        // Nothing is said of it before it is clear whether it comes back.
+        return Ok(Outcome::After(RETURN));
+    }
     let session = live.map(|session| Session {
         build: session.build,
         certificate_until: Some(Time(session.certificate_until)),

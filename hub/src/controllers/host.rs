@@ -157,13 +157,14 @@ async fn settle(hub: &Hub, host: &Arc<BareMetalHost>, sight: &Sight) -> Result<O
         Hold::Ends { machine } => return set_free(hub, host, sight, &machine).await,
     };
     let (quarantine, tombstone) = keep_tombstone(hub, host, sight, quarantine);
+    let foreseen = foresee(host, sight, quarantine.clone());
     let allotted = sight
         .agent
         .as_ref()
         .map_err(Clone::clone)
         .and_then(|agent| {
             let row = sight.bmc.as_ref().map_err(Clone::clone)?;
-            let intent = compile(host, Some(row.name.uid), false)?;
+            let intent = compile(&foreseen, Some(row.name.uid), false)?;
             let held = host
                 .status
                 .as_ref()
@@ -201,6 +202,29 @@ async fn settle(hub: &Hub, host: &Arc<BareMetalHost>, sight: &Sight) -> Result<O
     }
     accept(hub, sight);
     Ok(Outcome::Done)
+}
+
+/// The host with the status that the reports lead to. What the agent said of it (a pin, a proof) goes into the intent
+/// with the write that says it, not with one more afterwards.
+fn foresee(host: &BareMetalHost, sight: &Sight, quarantine: Option<Quarantine>) -> BareMetalHost {
+    let facts = Facts {
+        host,
+        consumer: sight.consumer.as_deref(),
+        agent: sight.agent.as_ref().ok(),
+        agent_is_connected: sight.agent_is_connected,
+        intent: None,
+        refusal: None,
+        heard: sight.heard.as_ref(),
+        carried: sight.carried.as_ref().map(|(report, gone)| (report, *gone)),
+        quarantine,
+        accepted: false,
+        leaving: None,
+    };
+    let status = status(&facts, &Time(jiff::Timestamp::now()));
+    BareMetalHost {
+        status: Some(status),
+        ..host.clone()
+    }
 }
 
 /// The tombstone of a Machine that was removed by force is kept by its host, since the Machine is gone.

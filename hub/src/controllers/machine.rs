@@ -20,7 +20,7 @@ use vitistack_protocol::identity::AgentName;
 use vitistack_protocol::message::intent::SecretRow;
 use vitistack_protocol::message::report::MachineReport;
 
-use super::{Error, Hub, say, write};
+use super::{Error, Hub, reservations, say, write};
 use crate::cache::uid_of;
 use crate::dispatch::Received;
 use crate::kinds::machine::compile::{self, Compiled, Sources};
@@ -105,54 +105,50 @@ async fn place(hub: &Hub, machine: &Machine) -> Result<Result<Home, Refusal>, Er
     }
 }
 
-/// Chooses provider and host, and claims the host, while no other Machine does.
+/// Chooses provider and host, and claims the host.
 async fn choose(hub: &Hub, machine: &Machine) -> Result<Result<Home, Refusal>, Error> {
-    let Ok(_permit) = hub.placing.acquire().await else {
-        return Ok(Err(Refusal::waits(
-            Reason::Progressing,
-            "the hub is stopping",
-        )));
-    };
-    let field = hub.field();
-    let chosen = match placement::choose_provider(&field, machine) {
-        Ok(chosen) => chosen,
+    let (host, placement) = match decide(hub, machine) {
+        Ok(decided) => decided,
         Err(refusal) => return Ok(Err(refusal)),
     };
+    let host = match take(hub, machine, &host).await {
+        Ok(host) => Arc::new(host),
+        Err(error) => {
+            hub.reservations.end(machine);
+            return Err(error);
+        }
+    };
+    info!(host = %host.name_any(), "placed");
+    Ok(Ok(Home { host, placement }))
+}
+
+/// Decides where a Machine goes, so that the next decision counts it.
+fn decide(hub: &Hub, machine: &Machine) -> Result<(BareMetalHost, Placement), Refusal> {
+    let mut reserved = hub.reservations.lock();
+    let mut field = hub.field();
+    reservations::foresee(&mut field, &reserved);
+    let chosen = placement::choose_provider(&field, machine)?;
     let kind = chosen.provider.spec.provider_type;
     if kind != ProviderType::Baremetal {
-        return Ok(Err(Refusal::stalled(
+        return Err(Refusal::stalled(
             Reason::ProviderTypeNotSupported,
             format!(
                 "MachineProvider {} is of type {}; this version drives baremetal",
                 chosen.provider.name_any(),
                 kind.as_str()
             ),
-        )));
+        ));
     }
-    let fitting = compile::image(machine, &chosen.provider)
-        .and_then(|_| placement::check_quota(&field, &chosen))
-        .and_then(|()| placement::choose_host(&field, machine, &chosen.provider));
-    let host = match fitting {
-        Ok(host) => host,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
-    let host = Arc::new(take(hub, machine, host).await?);
+    compile::image(machine, &chosen.provider)?;
+    placement::check_quota(&field, &chosen)?;
+    let host = placement::choose_host(&field, machine, &chosen.provider)?;
     let placement = Placement {
         machine_provider: Some(reference(chosen.provider.as_ref())),
         datacenter: chosen.datacenter.as_deref().map(reference),
-        host: Some(placed(&host)),
+        host: Some(placed(host)),
     };
-    // Written before the permit is given back, so that the next one counts this Machine.
-    let mut status = machine.status.clone().unwrap_or_default();
-    status.placement = Some(placement.clone());
-    status.phase = Some(MachinePhase::Pending);
-    write::status(hub, machine, machine.status.as_ref(), &status).await?;
-    info!(
-        host = %host.name_any(),
-        provider = %chosen.provider.name_any(),
-        "placed"
-    );
-    Ok(Ok(Home { host, placement }))
+    reserved.insert(machine.uid().unwrap_or_default(), placement.clone());
+    Ok((host.clone(), placement))
 }
 
 /// The object as others refer to it.
@@ -190,7 +186,12 @@ fn placement_of(hub: &Hub, machine: &Machine, host: &BareMetalHost) -> Placement
         .status
         .as_ref()
         .and_then(|status| status.placement.clone());
-    let mut placement = before.unwrap_or_default();
+    // A claim that was written by a reconcile that then failed.
+    let decided = || {
+        let uid = machine.metadata.uid.as_deref()?;
+        hub.reservations.lock().get(uid).cloned()
+    };
+    let mut placement = before.or_else(decided).unwrap_or_default();
     placement.host = Some(placed(host));
     if placement.machine_provider.is_none() {
         placement.machine_provider = Some(ObjectReference {
@@ -199,6 +200,7 @@ fn placement_of(hub: &Hub, machine: &Machine, host: &BareMetalHost) -> Placement
         });
     }
     if placement.datacenter.is_none()
+        && !hub.caches.datacenters.all().is_empty()
         && let Ok(chosen) = placement::choose_provider(&hub.field(), machine)
         && let Some(datacenter) = chosen.datacenter
     {
@@ -239,12 +241,14 @@ pub(super) fn known(hub: &Hub, machine: &Machine) -> Option<Known> {
 async fn settle(hub: &Hub, machine: &Machine, home: &Home) -> Result<Outcome, Error> {
     let provider = provider_of(hub, &home.host);
     let agent = agent_of(hub, machine, &home.host, provider.as_deref());
+    let known = known(hub, machine);
+    let heard = known.as_ref().map(|known| &known.heard);
     let compiled = provider
         .as_deref()
         .map_err(Clone::clone)
         .and_then(|provider| {
             valid(&validate::machine(machine))?;
-            compile_present(hub, machine, &home.host, provider)
+            compile_present(hub, machine, &home.host, provider, heard)
         });
     let held = machine
         .status
@@ -265,7 +269,6 @@ async fn settle(hub: &Hub, machine: &Machine, home: &Home) -> Result<Outcome, Er
     {
         return Ok(Outcome::Done);
     }
-    let known = known(hub, machine);
     let facts = Facts {
         machine,
         placement: Some(home.placement.clone()),
@@ -278,10 +281,11 @@ async fn settle(hub: &Hub, machine: &Machine, home: &Home) -> Result<Outcome, Er
             .map(|(_, allotted, ..)| allotted.status.clone()),
         inputs: outgoing.as_ref().and_then(|(.., inputs)| *inputs),
         refusal,
-        heard: known.as_ref().map(|known| &known.heard),
+        heard,
         leaving: Leaving::No,
     };
     say(hub, machine, &facts).await?;
+    hub.reservations.end(machine);
     if let Some((agent, allotted, rows, _)) = outgoing {
         hub.send(agent, allotted, rows);
     }
@@ -363,6 +367,7 @@ fn compile_present(
     machine: &Machine,
     host: &Arc<BareMetalHost>,
     provider: &MachineProvider,
+    heard: Option<&Heard>,
 ) -> Result<Compiled, Refusal> {
     let bmc = bmc_row(hub, host)?;
     let user_data = machine.spec.user_data_secret_ref.as_ref().map(|reference| {
@@ -374,6 +379,7 @@ fn compile_present(
         host,
         provider,
         bmc: &bmc,
+        heard: heard.map(|heard| &heard.report),
         user_data: user_data.as_ref().map(super::secrets::Known::sight),
     })
 }

@@ -23,6 +23,7 @@ use super::*;
 use crate::dispatch::fake;
 
 mod credentials;
+mod writes;
 
 /// Longest wait for a condition. Far more than it takes; a loaded machine syncs its disk in seconds.
 const BOUND: Duration = Duration::from_secs(60);

@@ -17,7 +17,7 @@ use vitistack_api::machine_provider::MachineProvider;
 use vitistack_protocol::identity::AgentName;
 use vitistack_protocol::ids::Uid;
 
-use super::{Hub, RESYNC, write};
+use super::{Hub, RESYNC, RETURN, write};
 use crate::dispatch::Change;
 use crate::kinds::is_deleting;
 use crate::queue::{Key, Kind, Priority};
@@ -255,6 +255,7 @@ impl Woken for Machine {
     }
 
     fn gone(hub: &Hub, object: &Self) {
+        hub.reservations.end(object);
         around_claim(hub, object);
         around_count(hub, object);
         // A place in a quota may have become free.
@@ -364,12 +365,16 @@ fn around_secret(hub: &Hub, namespace: &str, is_named: impl Fn(Option<&str>) -> 
 /// Listens to dispatch, and wakes everything now and then, until `cancel`.
 pub(super) async fn run(hub: Arc<Hub>, cancel: CancellationToken) {
     let mut changes = hub.dispatch.changes();
+    // Whoever was waited for and is not back counts as away from now on.
+    let waited = tokio::time::sleep_until(hub.started + RETURN);
+    tokio::pin!(waited);
     let mut resync = tokio::time::interval(RESYNC);
     resync.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             // All arms are cancel-safe per tokio's documentation.
             () = cancel.cancelled() => return,
+            () = &mut waited, if !waited.is_elapsed() => hub.queue_resync(),
             _ = resync.tick() => hub.queue_resync(),
             change = changes.recv() => match change {
                 Ok(Change::Report(uid) | Change::Ahead(uid)) => reported(&hub, uid),

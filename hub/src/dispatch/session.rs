@@ -49,7 +49,8 @@ const REPLIES: usize = 8;
 
 /// What the control reader wants written.
 enum Reply {
-    Renewed(Renewed, Leaf),
+    /// Boxed, since a channel has room for 32 of the largest variant, at every session.
+    Renewed(Box<(Renewed, Leaf)>),
     Unsupported(Unsupported),
 }
 
@@ -343,7 +344,8 @@ impl Session {
 
     async fn reply(&mut self, reply: Reply) -> Result<(), Error> {
         match reply {
-            Reply::Renewed(renewed, leaf) => {
+            Reply::Renewed(renewal) => {
+                let (renewed, leaf) = *renewal;
                 within(SEND, "send a certificate", self.send.send(&renewed)).await?;
                 info!("certificate renewed");
                 self.context.handle.certificate(
@@ -428,7 +430,7 @@ impl ControlReader {
             .authority
             .renew(&self.leaf, renew, SystemTime::now())
         {
-            Ok((renewed, leaf)) => self.reply(Reply::Renewed(renewed, leaf)).await,
+            Ok(renewal) => self.reply(Reply::Renewed(Box::new(renewal))).await,
             Err(error) => warn!(
                 error = %Chain(&error),
                 "a renewal was refused"

@@ -210,6 +210,14 @@ impl State {
         sessions
     }
 
+    pub(crate) fn session(&self, agent: &AgentName) -> Option<SessionInfo> {
+        self.live(agent).map(|live| live.info.clone())
+    }
+
+    pub(crate) fn is_connected(&self, agent: &AgentName) -> bool {
+        self.live(agent).is_some()
+    }
+
     pub(crate) fn sweep(&mut self, now: Instant) {
         let Self { desired, peers, .. } = self;
         for (agent, peer) in peers {

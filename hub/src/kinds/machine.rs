@@ -10,6 +10,7 @@ use vitistack_api::conditions::Reason;
 use vitistack_api::host::BareMetalHost;
 use vitistack_api::machine::Machine;
 use vitistack_api::names::ANNOTATION_ADOPT;
+use vitistack_api::reference::ConsumerReference;
 
 use super::{Refusal, annotated};
 
@@ -29,6 +30,10 @@ pub(crate) enum Claim {
     Free,
 }
 
+fn consumer(host: &BareMetalHost) -> Option<&ConsumerReference> {
+    host.spec.consumer_ref.as_ref()
+}
+
 /// Finds the host of a Machine.
 ///
 /// # Errors
@@ -38,7 +43,6 @@ pub(crate) fn claim(machine: &Machine, hosts: &[Arc<BareMetalHost>]) -> Result<C
     let uid = machine.uid().unwrap_or_default();
     let name = machine.name_any();
     let namespace = machine.namespace().unwrap_or_default();
-    let consumer = |host: &&Arc<BareMetalHost>| host.spec.consumer_ref.clone();
     if let Some(held) = hosts
         .iter()
         .find(|host| consumer(host).is_some_and(|consumer| consumer.uid == uid))
@@ -77,8 +81,8 @@ pub(crate) fn claim(machine: &Machine, hosts: &[Arc<BareMetalHost>]) -> Result<C
     let Some(host) = previous else {
         return Ok(Claim::Free);
     };
-    let old = consumer(&host)
-        .map(|consumer| consumer.uid)
+    let old = consumer(host)
+        .map(|consumer| consumer.uid.clone())
         .unwrap_or_default();
     if annotated(machine, ANNOTATION_ADOPT, &old) {
         return Ok(Claim::Adopt(host.clone()));

@@ -111,7 +111,11 @@ fn bounded(bidirectional: u32, one_way: u32, idle: Duration) -> TransportConfig 
 }
 
 pub(super) fn hub() -> TransportConfig {
-    bounded(AGENT_STREAMS, AGENT_STREAMS, HUB_IDLE)
+    let mut config = bounded(AGENT_STREAMS, AGENT_STREAMS, HUB_IDLE);
+    // With it quinn keeps room for twenty datagrams at every connection, 24 KiB for each agent, to save a system call
+    // where much is sent at once. What a hub sends to one agent is an intent now and then.
+    config.enable_segmentation_offload(false);
+    config
 }
 
 pub(super) fn agent(line: Line, jitter: f64) -> TransportConfig {

@@ -21,6 +21,7 @@ use vitistack_protocol::message::intent::{
     Image, Intent, MachineIntent, Provisioned, SecretName, SecretRow,
 };
 use vitistack_protocol::message::numbered::{self, BodyKind, Cleaning, ImageFormat};
+use vitistack_protocol::message::report::MachineReport;
 
 use crate::kinds::credentials::{self, Sight};
 use crate::kinds::target::{self, no_uid};
@@ -40,6 +41,9 @@ pub(crate) struct Sources<'a> {
     pub(crate) provider: &'a MachineProvider,
     /// The credentials of the host's BMC.
     pub(crate) bmc: &'a SecretRow,
+    /// What the agent reported last. It is a little ahead of both statuses, and what it says goes into the intent with
+    /// the write that says it, not with one more afterwards.
+    pub(crate) heard: Option<&'a MachineReport>,
     /// The Secret of `userDataSecretRef`, where there is one.
     pub(crate) user_data: Option<Sight<'a>>,
 }
@@ -55,10 +59,13 @@ pub(crate) fn present(sources: &Sources<'_>) -> Result<Compiled, Refusal> {
         host,
         provider,
         bmc,
+        heard,
         user_data,
     } = sources;
     let object = target::reference(*machine).ok_or_else(no_uid)?;
-    let provisioned = target::provisioned(host);
+    let provisioned = heard
+        .and_then(|report| report.provisioned.clone())
+        .or_else(|| target::provisioned(host));
     let adopt: Option<Uid> =
         annotation_of(*machine, ANNOTATION_ADOPT).and_then(|uid| uid.parse().ok());
     let user_data = user_data_row(machine, object.uid, *user_data)?;
@@ -80,7 +87,7 @@ pub(crate) fn present(sources: &Sources<'_>) -> Result<Compiled, Refusal> {
         user_data: user_data.as_ref().map(SecretRow::key),
         provisioned,
         adopt,
-        extensions: if was_begun(machine, operation) {
+        extensions: if was_begun(machine, operation, *heard) {
             MachineIntent::extensions_begun()
         } else {
             Extensions::default()
@@ -96,11 +103,13 @@ pub(crate) fn present(sources: &Sources<'_>) -> Result<Compiled, Refusal> {
 }
 
 /// Whether an agent reported an attempt of `operation`: an agent that lost its store must not begin it anew unasked.
-fn was_begun(machine: &Machine, operation: OperationId) -> bool {
-    machine.status.as_ref().is_some_and(|status| {
-        status.operation_id.as_deref() == Some(operation.to_string().as_str())
-            && status.attempt.is_some_and(|attempt| attempt > 0)
-    })
+fn was_begun(machine: &Machine, operation: OperationId, heard: Option<&MachineReport>) -> bool {
+    let is_told = heard.is_some_and(|report| report.operation == operation && report.attempt > 0);
+    is_told
+        || machine.status.as_ref().is_some_and(|status| {
+            status.operation_id.as_deref() == Some(operation.to_string().as_str())
+                && status.attempt.is_some_and(|attempt| attempt > 0)
+        })
 }
 
 /// The tombstone of a Machine on `host`. `object` names it, since the Machine itself may be gone already; `bmc` is the

@@ -104,6 +104,7 @@ fn compiled(spec: Value, more: Value, host: &Arc<BareMetalHost>) -> Result<Machi
         host,
         provider: &provider,
         bmc: &bmc,
+        heard: None,
         user_data: None,
     })?;
     Ok(compiled.intent.read().expect("a Machine's body"))
@@ -236,6 +237,7 @@ fn a_tombstone_keeps_the_body_but_not_the_user_data() {
         host: &free,
         provider: &provider,
         bmc: &bmc,
+        heard: None,
         user_data: None,
     };
     let sent = present(&sources).expect("it compiles").intent;
@@ -259,6 +261,41 @@ fn a_tombstone_keeps_the_body_but_not_the_user_data() {
 }
 
 #[test]
+fn what_was_reported_is_in_the_intent_before_any_status_says_it() {
+    let free = host("a", 50, json!({}));
+    let provider = provider("edge", "rack", json!({}));
+    let bmc = credentials();
+    let machine = machine(
+        "node-1",
+        1,
+        json!({"spec": {"os": {"imageID": "http://i.example/a.raw", "imageDigest": DIGEST}}}),
+    );
+    let compiled = |heard: Option<&MachineReport>| -> MachineIntent {
+        let compiled = present(&Sources {
+            machine: &machine,
+            host: &free,
+            provider: &provider,
+            bmc: &bmc,
+            heard,
+            user_data: None,
+        });
+        compiled
+            .expect("it compiles")
+            .intent
+            .read()
+            .expect("a body")
+    };
+    let first = compiled(None);
+    assert!(!first.is_begun());
+    let mut told = report(Told::Installing, Why::Progressing, "");
+    assert!(!compiled(Some(&told)).is_begun(), "another operation's");
+    told.operation = first.operation;
+    assert!(compiled(Some(&told)).is_begun());
+    told.provisioned = Some(proof(1));
+    assert_eq!(compiled(Some(&told)).provisioned, Some(proof(1)));
+}
+
+#[test]
 fn a_rotated_password_leaves_the_intent_as_it_is_and_other_user_data_does_not() {
     let free = host("a", 50, json!({}));
     let provider = provider("edge", "rack", json!({}));
@@ -271,6 +308,7 @@ fn a_rotated_password_leaves_the_intent_as_it_is_and_other_user_data_does_not() 
             host: &free,
             provider: &provider,
             bmc: &bmc,
+            heard: None,
             user_data: None,
         });
         let Compiled { intent, rows } = compiled.expect("it compiles");

@@ -29,8 +29,8 @@ pub(crate) fn choose<'a>(
     let mut fitting: Vec<(Size, &BareMetalHost)> = Vec::new();
     let mut unfit = Vec::new();
     for host in &field.hosts {
-        if host.namespace() != provider.namespace()
-            || host.spec.machine_provider_ref.name != provider.name_any()
+        if host.metadata.namespace != provider.metadata.namespace
+            || Some(&host.spec.machine_provider_ref.name) != provider.metadata.name.as_ref()
         {
             continue;
         }

@@ -1,15 +1,21 @@
 //! Measures what the project promises in figures, each beside its limit and, where there is one, the peer's figure from the
 //! same machine.
 //!
-//! `bench [GROUP…] [--short] [--json FILE] [--programs DIR]`. A missed figure is printed as missed and stops nothing; the
+//! `bench [GROUP…] [--short] [--count N] [--json FILE] [--programs DIR]`. A missed figure is printed as missed and stops nothing; the
 //! exit status tells only whether everything could be measured. A group is a module with a `run` and a row in [`GROUPS`].
 //!
 //! Figures of a busy machine are only indications, so the load average stands beside them.
 
+mod agents;
+mod api;
 mod boot;
 mod context;
+mod counters;
 mod figure;
+mod fleet;
 mod footprint;
+mod instant;
+mod machines;
 mod ramdisk;
 mod report;
 mod sample;
@@ -53,6 +59,16 @@ const GROUPS: &[Group] = &[
         about: "what agent, hub and netboot image weigh while nothing happens",
         run: footprint::run,
     },
+    Group {
+        name: "agents",
+        about: "many agents on one hub: memory, return after a kill, dispatch",
+        run: agents::run,
+    },
+    Group {
+        name: "machines",
+        about: "many Machines on a real kube-apiserver: time, writes, silence",
+        run: machines::run,
+    },
 ];
 
 /// Measures the figures that the project promises.
@@ -64,6 +80,9 @@ struct Args {
     /// Small numbers: shows that the measurement works, proves no figure.
     #[arg(long)]
     short: bool,
+    /// How many agents or Machines, where a figure is about many; its promise is about 1,000.
+    #[arg(long, value_name = "N")]
+    count: Option<usize>,
     /// Also writes everything as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -84,10 +103,11 @@ fn main() -> anyhow::Result<ExitCode> {
     let Args {
         groups,
         short,
+        count,
         json,
         programs,
     } = Args::parse();
-    let context = Context::new(short, programs)?;
+    let context = Context::new(short, count, programs)?;
     let mut all = Vec::new();
     for group in GROUPS {
         if groups.is_empty() || groups.iter().any(|name| name == group.name) {

@@ -13,6 +13,7 @@ fn measured(outcome: anyhow::Result<Vec<Figure>>) -> Measured {
 fn context() -> Context {
     Context {
         short: true,
+        count: None,
         programs: "/nowhere".into(),
     }
 }

@@ -1,0 +1,266 @@
+//! Many agents on one hub: what each costs the hub in memory, how soon all are back when it was killed, and how long an
+//! intent takes from the API to the agent's disk.
+//!
+//! The hub is the program, with the API of its own, as a process of its own. The agents live in this process.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use kube::ResourceExt as _;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+use tokio::task::JoinSet;
+use vitistack_api::host::{BareMetalHost, HostPhase};
+use vitistack_protocol::ids::Uid;
+use vitistack_protocol::transport::Line;
+use vitistack_tests::world::{Hub, LOOPBACK, Mode};
+
+use crate::api::{Cluster, NAMESPACE};
+use crate::context::Context;
+use crate::figure::{Figure, Must};
+use crate::fleet::{Fleet, Stored};
+use crate::sample::{cpu_seconds, memory_kib, millis, percentile};
+
+/// Joins at a time. Each is a handful of writes at the hub; people do not enrol more at once.
+const JOINING: usize = 32;
+
+/// The hub's answer to a fresh start of everything must come within this.
+const BOUND: Duration = Duration::from_secs(300);
+
+/// Until nothing of the last step is under way: two health frames of every agent.
+const SETTLE: Duration = Duration::from_secs(20);
+
+/// Intents that are wanted each second.
+const RATE: usize = 50;
+
+/// An intent that has not arrived by then counts as this late.
+const LATE: Duration = Duration::from_secs(10);
+
+/// Measures all of it.
+pub(crate) fn run(context: &Context) -> anyhow::Result<Vec<Figure>> {
+    context.program("vitistack-hub")?;
+    let count = context.many(1000, 20);
+    let settle = context.size(SETTLE, Duration::from_secs(2));
+    let runtime = tokio::runtime::Runtime::new().context("no runtime for the client")?;
+    let mut hub = Hub::start(Mode::Standalone, LOOPBACK);
+    let cluster = runtime.block_on(Cluster::connect(hub.kubeconfig()))?;
+    thread::sleep(settle / 4);
+    let alone = memory_kib(hub.pid(), "VmRSS")?;
+
+    let names: Vec<String> = (0..count).map(|index| format!("a{index:04}")).collect();
+    let specs = runtime.block_on(cluster.invite(&names))?;
+    let mut fleet = Fleet::new(&hub.path("agents"), hub.listen(), specs)?;
+    let joining = fleet.dial(Line::Normal, JOINING, BOUND)?;
+    thread::sleep(settle);
+    let cost = Cost {
+        alone,
+        joined: memory_kib(hub.pid(), "VmRSS")?,
+        idle_cpu: idle_cpu(hub.pid(), settle)?,
+    };
+
+    let mut figures = dispatch(context, &runtime, &cluster, &fleet)?;
+    let normal = restart(&mut hub, &fleet)?;
+    thread::sleep(settle);
+    let restarted = memory_kib(hub.pid(), "VmRSS")?;
+    figures.insert(0, memory(&cost, restarted, joining, fleet.len()));
+    figures.push(normal.figure("normal").must(Must::AtMost(6.0)));
+
+    fleet.hang_up();
+    fleet.dial(Line::Metered, 4 * JOINING, BOUND)?;
+    let metered = restart(&mut hub, &fleet)?;
+    figures.push(metered.figure("metered"));
+    Ok(figures)
+}
+
+/// What the hub takes.
+struct Cost {
+    /// KiB before any agent has joined.
+    alone: f64,
+    /// KiB with all of them.
+    joined: f64,
+    /// Share of one core while nothing happens but health frames and keep-alives, in percent.
+    idle_cpu: f64,
+}
+
+fn idle_cpu(pid: u32, span: Duration) -> anyhow::Result<f64> {
+    let before = cpu_seconds(pid)?;
+    thread::sleep(span);
+    Ok((cpu_seconds(pid)? - before) / span.as_secs_f64() * 100.0)
+}
+
+fn memory(cost: &Cost, restarted: f64, joining: Duration, agents: usize) -> Figure {
+    let each = |kib: f64| (kib - cost.alone) / agents as f64;
+    Figure::told(
+        format!("hub memory an agent, {agents} connected"),
+        each(cost.joined),
+        "KiB",
+    )
+    .must(Must::AtMost(40.0))
+    .part("the hub alone, KiB", cost.alone)
+    .part("the hub with all of them, KiB", cost.joined)
+    .part("an agent after the hub was killed and all came back, KiB", each(restarted))
+    .part("the hub's processor time while nothing happens, % of a core", cost.idle_cpu)
+    .part("joining of all, s", joining.as_secs_f64())
+    .note("standalone hub, so its API's store is counted too; resident memory above that of the hub without agents")
+}
+
+/// How soon agents were back.
+struct Return {
+    agents: usize,
+    /// From its start to its ready file, s.
+    ready: f64,
+    /// From its start to each session, s.
+    times: Vec<f64>,
+}
+
+/// Kills the hub and starts it again at once.
+fn restart(hub: &mut Hub, fleet: &Fleet) -> anyhow::Result<Return> {
+    let before = fleet.epoch();
+    hub.kill();
+    let since = Instant::now();
+    let (times, ready) = thread::scope(|scope| {
+        let watching = scope.spawn(|| fleet.back(before, since, BOUND));
+        hub.run();
+        let ready = since.elapsed().as_secs_f64();
+        (watching.join(), ready)
+    });
+    let times = times.map_err(|_| anyhow::anyhow!("the look at the agents' lines panicked"))??;
+    Ok(Return {
+        agents: fleet.len(),
+        ready,
+        times,
+    })
+}
+
+impl Return {
+    fn figure(&self, line: &str) -> Figure {
+        let Self {
+            agents,
+            ready,
+            times,
+        } = self;
+        Figure::told(
+            format!("hub killed: all {agents} back after its restart, {line} line"),
+            percentile(times, 100.0),
+            "s",
+        )
+        .part("half of them, s", percentile(times, 50.0))
+        .part("99 %, s", percentile(times, 99.0))
+        .part("the hub says that it is ready, s", *ready)
+        .note("from the start of the process to the last session that has taken the new epoch to its disk")
+    }
+}
+
+/// One change of an object and what became of it.
+struct Change {
+    uid: Uid,
+    generation: i64,
+    sent: Instant,
+    answered: Instant,
+}
+
+fn dispatch(
+    context: &Context,
+    runtime: &tokio::runtime::Runtime,
+    cluster: &Cluster,
+    fleet: &Fleet,
+) -> anyhow::Result<Vec<Figure>> {
+    let count = context.size(200, 5).min(fleet.len());
+    let span = context.size(Duration::from_secs(30), Duration::from_secs(2));
+    let rate = context.size(RATE, 5);
+    let sites: Vec<String> = (0..count).map(|index| format!("a{index:04}")).collect();
+    let changes = runtime.block_on(async {
+        let available = cluster.arrivals::<BareMetalHost>(
+            count,
+            |host| {
+                host.status.as_ref().and_then(|status| status.phase) == Some(HostPhase::Available)
+            },
+            BOUND,
+        );
+        let making = async {
+            cluster.providers(&sites).await?;
+            cluster.hosts(&sites, count).await
+        };
+        let (available, made) = tokio::join!(available, making);
+        made?;
+        available?;
+        tokio::time::sleep(context.size(Duration::from_secs(5), Duration::from_secs(1))).await;
+        change_all(cluster, count, rate, span).await
+    })?;
+    thread::sleep(context.size(LATE, Duration::from_secs(2)));
+    let stored = fleet.stored();
+    Ok(vec![latency(&changes, &stored, rate)])
+}
+
+/// Changes one host after the other, `rate` a second.
+async fn change_all(
+    cluster: &Cluster,
+    hosts: usize,
+    rate: usize,
+    span: Duration,
+) -> anyhow::Result<Vec<Change>> {
+    let api = cluster.api::<BareMetalHost>(NAMESPACE);
+    let mut clock = tokio::time::interval(Duration::from_secs(1) / u32::try_from(rate)?);
+    let (mut tasks, mut changes) = (JoinSet::new(), Vec::new());
+    let begun = Instant::now();
+    let mut number = 0;
+    while begun.elapsed() < span {
+        clock.tick().await;
+        let (api, index, round) = (api.clone(), number % hosts, number / hosts);
+        number += 1;
+        tasks.spawn(async move {
+            let wanted = if round % 2 == 0 { "WhenOff" } else { "Never" };
+            let patch = Patch::Merge(json!({"spec": {"inspect": wanted}}));
+            let sent = Instant::now();
+            let host = api
+                .patch(&format!("host-{index:04}"), &PatchParams::default(), &patch)
+                .await?;
+            let answered = Instant::now();
+            let uid = host.uid().unwrap_or_default().parse()?;
+            anyhow::Ok(Change {
+                uid,
+                generation: host.metadata.generation.unwrap_or_default(),
+                sent,
+                answered,
+            })
+        });
+        while let Some(done) = tasks.try_join_next() {
+            changes.push(done??);
+        }
+    }
+    while let Some(done) = tasks.join_next().await {
+        changes.push(done??);
+    }
+    Ok(changes)
+}
+
+fn latency(changes: &[Change], stored: &Stored, rate: usize) -> Figure {
+    let late = |from: fn(&Change) -> Instant| -> Vec<f64> {
+        changes
+            .iter()
+            .map(|change| {
+                let when = stored.when(change.uid, change.generation);
+                millis(when.map_or(LATE, |when| when.saturating_duration_since(from(change))))
+            })
+            .collect()
+    };
+    let lost = changes
+        .iter()
+        .filter(|change| stored.when(change.uid, change.generation).is_none())
+        .count();
+    let (known, asked) = (late(|change| change.answered), late(|change| change.sent));
+    Figure::told(
+        format!("dispatch at {rate} intents/s, p99 from the API's answer to synced at the agent"),
+        percentile(&known, 99.0),
+        "ms",
+    )
+    .must(Must::AtMost(50.0))
+    .part("p50, ms", percentile(&known, 50.0))
+    .part("p90, ms", percentile(&known, 90.0))
+    .part("longest, ms", percentile(&known, 100.0))
+    .part("p99 from sending the request to the API, ms", percentile(&asked, 99.0))
+    .part("intents", changes.len() as f64)
+    .part("that never arrived as such", lost as f64)
+    .note("a changed BareMetalHost; the API's own write is in the second p99 only, that of status.intent in both")
+}
