@@ -182,7 +182,6 @@ fn prune_metadata(object: &mut Value) {
     let properties = builtin::metadata_properties();
     let meta = object::metadata_mut(object);
     meta.retain(|key, value| properties.contains_key(key) && !value.is_null());
-    meta.remove("managedFields");
 }
 
 /// Text values move into `data`; what stands there must be base64.

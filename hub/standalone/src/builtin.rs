@@ -5,6 +5,7 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
 use serde_json::{Map, Value, json};
 
+use crate::fields;
 use crate::resource::{Column, Family, Resource, qualified};
 
 /// Every built-in kind.
@@ -71,6 +72,7 @@ fn build(shape: Shape) -> Resource {
         all.extend(own);
     }
     let schema = json!({ "type": "object", "description": description, "properties": all });
+    let schema = parsed(schema);
     Resource {
         family,
         group: group.to_owned(),
@@ -85,7 +87,8 @@ fn build(shape: Shape) -> Resource {
         has_status: family == Family::Namespace,
         columns,
         selectable: selectable.iter().map(|s| (*s).to_owned()).collect(),
-        schema: parsed(schema),
+        owned: fields::schema_of(&schema),
+        schema,
         storage: match family {
             // One set of rows, two views.
             Family::Event => "events".into(),
@@ -127,9 +130,23 @@ fn object(description: &str, properties: Value) -> Value {
     json!({ "type": "object", "description": description, "properties": properties })
 }
 
+/// An object that is owned as one.
+fn whole(description: &str, properties: Value) -> Value {
+    let mut schema = object(description, properties);
+    if let Some(map) = schema.as_object_mut() {
+        map.insert("x-kubernetes-map-type".to_owned(), json!("atomic"));
+    }
+    schema
+}
+
+/// The schema of the metadata.
+pub(crate) fn metadata_schema() -> JSONSchemaProps {
+    parsed(json!({ "type": "object", "properties": metadata_properties() }))
+}
+
 /// Properties of the metadata that every object has; `explain` shows them.
 pub(crate) fn metadata_properties() -> Map<String, Value> {
-    let owner = object(
+    let owner = whole(
         "One owner.",
         json!({
             "apiVersion": text("Group and version of the owner."),
@@ -146,8 +163,10 @@ pub(crate) fn metadata_properties() -> Map<String, Value> {
         "namespace": text("Namespace in which the object lives."),
         "labels": map("Keys and values to select objects by."),
         "annotations": map("Keys and values that tools keep with the object."),
-        "finalizers": texts("Who must agree before a deleted object goes."),
+        "finalizers": { "type": "array", "items": { "type": "string" }, "x-kubernetes-list-type": "set",
+                        "description": "Who must agree before a deleted object goes." },
         "ownerReferences": { "type": "array", "items": owner,
+                             "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["uid"],
                              "description": "Objects that this one depends on; it goes when they are gone." },
         "uid": text("Identity of this object in time, set by the server."),
         "resourceVersion": text("Changes with each write; an update that names an older one is refused."),
@@ -158,8 +177,18 @@ pub(crate) fn metadata_properties() -> Map<String, Value> {
         "deletionGracePeriodSeconds": json!({ "type": "integer", "format": "int64",
                                               "description": "Seconds that a graceful deletion may take." }),
         "selfLink": text("Unused."),
-        "managedFields": { "type": "array", "description": "Not kept by this server.",
-                           "items": { "type": "object" } },
+        "managedFields": { "type": "array", "description": "Who owns which field, kept by the server.",
+                           "x-kubernetes-list-type": "atomic",
+                           "items": { "type": "object", "properties": {
+                               "manager": text("Name of the manager."),
+                               "operation": text("Apply or Update."),
+                               "apiVersion": text("Version of the object that it wrote."),
+                               "time": time("When it last took a field."),
+                               "fieldsType": text("FieldsV1."),
+                               "fieldsV1": { "type": "object", "description": "The fields that it owns.",
+                                             "x-kubernetes-preserve-unknown-fields": true },
+                               "subresource": text("Through which subresource it wrote."),
+                           } } },
     });
     match all {
         Value::Object(map) => map,
@@ -185,6 +214,7 @@ fn namespace() -> Resource {
             "status": object("What is so.", json!({
                 "phase": text("Active or Terminating."),
                 "conditions": { "type": "array", "description": "State of the deletion.",
+                                "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"],
                                 "items": { "type": "object", "properties": {
                                     "type": text("Name of the condition."),
                                     "status": text("True, False or Unknown."),
@@ -243,7 +273,7 @@ fn config_map() -> Resource {
 }
 
 fn reference(description: &str) -> Value {
-    object(
+    whole(
         description,
         json!({
             "apiVersion": text("Group and version."),

@@ -19,6 +19,8 @@ use crate::resource::{Family, Registry, Resource};
 use crate::store::{Expect, Handle, Key, Refused, Row, Write};
 use crate::view;
 
+mod owned;
+
 /// Attempts of a change that others overtake. Each loss means that another write went through.
 const ATTEMPTS: usize = 16;
 /// Letters of generated names, without vowels so that they spell nothing.
@@ -34,12 +36,16 @@ pub(crate) struct Engine {
 }
 
 /// How a client wants a write to be treated.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Ask {
     /// Decide and validate, but write nothing.
     pub(crate) dry_run: bool,
     /// What to do with unknown fields.
     pub(crate) validation: FieldValidation,
+    /// Who writes.
+    pub(crate) manager: String,
+    /// Whether an apply takes what others own.
+    pub(crate) force: bool,
 }
 
 /// A change that a client sends.
@@ -58,6 +64,8 @@ pub(crate) struct Done {
     pub(crate) object: Value,
     /// What the client should know.
     pub(crate) warnings: Vec<String>,
+    /// Whether the object is new.
+    pub(crate) created: bool,
 }
 
 /// The result of a deletion.
@@ -95,11 +103,23 @@ impl Engine {
         resource: &Resource,
         namespace: Option<&str>,
         body: admit::Parsed,
-        ask: Ask,
+        ask: &Ask,
     ) -> Result<Done, Failure> {
         writable(resource)?;
+        let mut decoded = admit::decode(resource, body, ask.validation)?;
+        owned::made(resource, &mut decoded.object, ask);
+        self.place(resource, namespace, decoded, ask).await
+    }
+
+    /// Puts a new object into the store.
+    async fn place(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        decoded: admit::Decoded,
+        ask: &Ask,
+    ) -> Result<Done, Failure> {
         let stored = self.stored(resource);
-        let decoded = admit::decode(resource, body, ask.validation)?;
         let sent = view::inward(resource, decoded.object);
         let generated = object::name(&sent).is_empty();
         let mut attempt = 0;
@@ -125,6 +145,7 @@ impl Engine {
                     return Ok(Done {
                         object,
                         warnings: decoded.warnings,
+                        created: true,
                     });
                 }
                 Err(Refused::Exists) if generated && attempt < ATTEMPTS => {}
@@ -162,48 +183,97 @@ impl Engine {
         key: &Key,
         change: &Change,
         part: Part,
-        ask: Ask,
+        ask: &Ask,
     ) -> Result<Done, Failure> {
         writable(resource)?;
-        let stored = self.stored(resource);
         for _ in 0..ATTEMPTS {
             let row = self.row(resource, key)?;
-            let current = row.object();
+            let shown = view::outward(resource, row.object());
             let body = match change {
                 Change::Replace(parsed) => parsed.clone(),
                 Change::Patch(kind, bytes) => {
-                    let shown = view::outward(resource, current.clone());
                     admit::Parsed::whole(patch::apply(*kind, &shown, bytes)?)
                 }
             };
             if resource.family == Family::Custom {
                 must_name_version(resource, &key.name, &body.object)?;
             }
-            let decoded = admit::decode(resource, body, ask.validation)?;
-            let wanted = view::inward(resource, decoded.object);
-            let outcome = lifecycle::replace(stored, &current, wanted, part)?;
-            let (object, remove) = match outcome {
-                Outcome::Unchanged => (None, false),
-                Outcome::Store(next) => (Some(next), false),
-                Outcome::Remove(last) => (Some(last), true),
-            };
-            if let Some(next) = &object {
-                admit::check(stored, next, Some(&current))?;
-            }
-            let result = self.settle(&row, object, remove, ask.dry_run).await;
-            match result {
-                Ok(object) => {
-                    let object = view::outward(resource, object);
-                    return Ok(Done {
-                        object,
-                        warnings: decoded.warnings,
-                    });
-                }
-                Err(Refused::Changed) => {}
-                Err(refused) => return Err(refusal(resource, key, &refused)),
+            let mut decoded = admit::decode(resource, body, ask.validation)?;
+            owned::changed(resource, &shown, &mut decoded.object, part, ask);
+            if let Some(done) = self.put(resource, &row, decoded, part, ask).await? {
+                return Ok(done);
             }
         }
         Err(Failure::modified(resource, &key.name))
+    }
+
+    /// Server-side apply: creates the object or lays what `applied` states over it.
+    pub(crate) async fn apply(
+        &self,
+        resource: &Resource,
+        key: &Key,
+        applied: &patch::Applied,
+        part: Part,
+        ask: &Ask,
+    ) -> Result<Done, Failure> {
+        writable(resource)?;
+        for _ in 0..ATTEMPTS {
+            let row = self.store.row(key);
+            let shown = row.as_ref().map(|row| view::outward(resource, row.object()));
+            let laid = match &shown {
+                None if part == Part::Status => return Err(Failure::not_found(resource, &key.name)),
+                None => owned::applied(resource, &owned::nothing(resource), applied, part, ask)?,
+                Some(shown) => owned::applied(resource, shown, applied, part, ask)?,
+            };
+            let mut decoded =
+                admit::decode(resource, admit::Parsed::whole(laid), FieldValidation::Ignore)?;
+            decoded.warnings.extend(applied.warnings.iter().cloned());
+            let Some(row) = row else {
+                owned::must_be_new(resource, &key.name, &decoded.object)?;
+                let namespace = Some(key.namespace.as_str()).filter(|name| !name.is_empty());
+                match self.place(resource, namespace, decoded, ask).await {
+                    // Somebody made it meanwhile: then this is a change of it.
+                    Err(failure) if failure.reason == "AlreadyExists" => continue,
+                    other => return other,
+                }
+            };
+            if let Some(done) = self.put(resource, &row, decoded, part, ask).await? {
+                return Ok(done);
+            }
+        }
+        Err(Failure::modified(resource, &key.name))
+    }
+
+    /// Writes what a change makes of `row`; none where somebody was faster.
+    async fn put(
+        &self,
+        resource: &Resource,
+        row: &Row,
+        decoded: admit::Decoded,
+        part: Part,
+        ask: &Ask,
+    ) -> Result<Option<Done>, Failure> {
+        let stored = self.stored(resource);
+        let current = row.object();
+        let wanted = view::inward(resource, decoded.object);
+        let outcome = lifecycle::replace(stored, &current, wanted, part)?;
+        let (object, remove) = match outcome {
+            Outcome::Unchanged => (None, false),
+            Outcome::Store(next) => (Some(next), false),
+            Outcome::Remove(last) => (Some(last), true),
+        };
+        if let Some(next) = &object {
+            admit::check(stored, next, Some(&current))?;
+        }
+        match self.settle(row, object, remove, ask.dry_run).await {
+            Ok(object) => Ok(Some(Done {
+                object: view::outward(resource, object),
+                warnings: decoded.warnings,
+                created: false,
+            })),
+            Err(Refused::Changed) => Ok(None),
+            Err(refused) => Err(refusal(resource, &row.key, &refused)),
+        }
     }
 
     /// Writes what was decided on `row`; none writes nothing.

@@ -2,8 +2,11 @@
 //!
 //! The words follow those of kube-apiserver, because people search for them and tools match them.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
+use crate::fields;
 use crate::resource::Resource;
 
 /// Why a request is refused.
@@ -125,6 +128,38 @@ impl Failure {
             resource.qualified()
         );
         Self::named(409, "Conflict", resource, name, message)
+    }
+
+    /// Others own fields that an apply states otherwise.
+    pub(crate) fn apply_conflict(conflicts: &[fields::Conflict]) -> Self {
+        let causes: Vec<Value> = conflicts
+            .iter()
+            .map(|one| {
+                json!({ "reason": "FieldManagerConflict", "field": one.path,
+                        "message": format!("conflict with {}", one.manager) })
+            })
+            .collect();
+        let text = match conflicts {
+            [one] => format!("conflict: conflict with {}: {}", one.manager, one.path),
+            many => {
+                let mut managers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+                for one in many {
+                    managers.entry(&one.manager).or_default().push(&one.path);
+                }
+                let parts: Vec<String> = managers
+                    .iter()
+                    .map(|(manager, paths)| {
+                        let paths: Vec<String> = paths.iter().map(|path| format!("\n- {path}")).collect();
+                        format!("conflicts with {manager}:{}", paths.concat())
+                    })
+                    .collect();
+                format!("conflicts: {}", parts.join("\n"))
+            }
+        };
+        let message = format!("Apply failed with {} {text}", conflicts.len());
+        let mut failure = Self::plain(409, "Conflict", message);
+        failure.details = json!({ "causes": causes });
+        failure
     }
 
     /// The object changed since it was read.

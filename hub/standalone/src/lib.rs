@@ -3,9 +3,9 @@
 //! It serves the kinds that the caller hands in, and Secret, ConfigMap, Namespace, Event and Lease:
 //! discovery, OpenAPI v3, tables, get, list, watch, create, update, JSON and merge patch, status
 //! subresource, finalizers, owner references, namespace deletion, strict field validation,
-//! defaults, dry run. Enough for `kubectl` and for kube-rs. Server-side apply answers 415.
+//! defaults, dry run, server-side apply with field ownership. Enough for `kubectl` and for kube-rs.
 //!
-//! Shape: pure modules decide and render (`lifecycle`, `admit`, `patch`, `selector`, `table`,
+//! Shape: pure modules decide and render (`lifecycle`, `admit`, `patch`, `fields`, `selector`, `table`,
 //! `openapi`, `discovery`, `collect::plan`); `store` keeps, `engine` joins the two, `http` is the
 //! shell.
 //!
@@ -32,6 +32,7 @@ mod collect;
 mod discovery;
 mod engine;
 mod failure;
+mod fields;
 mod http;
 mod identity;
 mod jsonpath;

@@ -8,6 +8,7 @@
 use serde_json::{Value, json};
 
 use crate::failure::{Cause, Failure};
+use crate::fields;
 use crate::object;
 use crate::resource::{Family, Resource};
 
@@ -103,7 +104,7 @@ pub(crate) fn create(
         let cut: String = prefix.chars().take(58).collect();
         meta.insert("name".to_owned(), json!(format!("{cut}{}", stamp.suffix)));
     }
-    for owned in ["resourceVersion", "selfLink", "managedFields", "generation"] {
+    for owned in ["resourceVersion", "selfLink", "generation"] {
         meta.remove(owned);
     }
     for owned in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
@@ -188,7 +189,7 @@ pub(crate) fn replace(
         Part::Status => with_status(current, &body),
         Part::Main => with_main(resource, current, body)?,
     };
-    if next == *current {
+    if fields::same_but_for_times(&next, current) {
         return Ok(Outcome::Unchanged);
     }
     if object::is_deleting(&next) && !object::is_held(&next) {
@@ -221,6 +222,8 @@ fn fences(resource: &Resource, current: &Value, body: &Value, name: &str) -> Res
 fn with_status(current: &Value, body: &Value) -> Value {
     let mut next = current.clone();
     object::carry(object::root_mut(&mut next), body.as_object(), "status");
+    let meta = object::metadata_mut(&mut next);
+    object::carry(meta, object::metadata(body), "managedFields");
     next
 }
 
@@ -240,7 +243,6 @@ fn with_main(resource: &Resource, current: &Value, mut next: Value) -> Result<Va
         "resourceVersion",
         "generateName",
         "selfLink",
-        "managedFields",
     ];
     let meta = object::metadata_mut(&mut next);
     for key in owned {

@@ -8,6 +8,7 @@
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;
+use crate::query::FieldValidation;
 use crate::resource::{Family, Resource};
 
 #[cfg(test)]
@@ -22,6 +23,8 @@ pub(crate) enum Kind {
     Merge,
     /// Kubernetes' own, for built-in kinds.
     Strategic,
+    /// Server-side apply, in YAML.
+    Apply,
 }
 
 /// The patch kind of a content type, if `resource` takes it.
@@ -32,12 +35,7 @@ pub(crate) fn kind(content_type: &str, resource: &Resource) -> Result<Kind, Fail
         "application/json-patch+json" => Ok(Kind::Json),
         "application/merge-patch+json" => Ok(Kind::Merge),
         "application/strategic-merge-patch+json" if !custom => Ok(Kind::Strategic),
-        "application/apply-patch+yaml" | "application/apply-patch+cbor" => {
-            Err(Failure::unsupported_media_type(
-                "server-side apply is not served by this API; apply without --server-side, or \
-                 send application/merge-patch+json",
-            ))
-        }
+        "application/apply-patch+yaml" => Ok(Kind::Apply),
         _ => {
             let more = if custom {
                 ""
@@ -50,6 +48,40 @@ pub(crate) fn kind(content_type: &str, resource: &Resource) -> Result<Kind, Fail
             )))
         }
     }
+}
+
+/// What a server-side apply sends.
+#[derive(Debug, Clone)]
+pub(crate) struct Applied {
+    /// The object as far as its manager states it.
+    pub(crate) object: Value,
+    /// What the client should know.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Reads the body of a server-side apply.
+pub(crate) fn applied(body: &[u8], validation: FieldValidation) -> Result<Applied, Failure> {
+    let wrong = |why: String| Failure::bad_request(format!("error decoding YAML: {why}"));
+    let text = std::str::from_utf8(body).map_err(|error| wrong(error.to_string()))?;
+    let parse = |duplicates| {
+        let options = serde_saphyr::options! { with_snippet: false, duplicate_keys: duplicates };
+        serde_saphyr::from_str_with_options::<Value>(text, options)
+    };
+    let object = parse(serde_saphyr::options::DuplicateKeyPolicy::LastWins)
+        .map_err(|error| wrong(error.to_string()))?;
+    if !object.is_object() {
+        return Err(wrong("a server-side apply is a YAML object".to_owned()));
+    }
+    let mut warnings = Vec::new();
+    if validation != FieldValidation::Ignore
+        && let Err(error) = parse(serde_saphyr::options::DuplicateKeyPolicy::Error)
+    {
+        if validation == FieldValidation::Strict {
+            return Err(Failure::bad_request(format!("error strict decoding YAML: {error}")));
+        }
+        warnings.push(error.to_string());
+    }
+    Ok(Applied { object, warnings })
 }
 
 /// `object` with the patch in `body` applied.
@@ -73,6 +105,8 @@ pub(crate) fn apply(kind: Kind, object: &Value, body: &[u8]) -> Result<Value, Fa
             must_be_map(&patch)?;
             strategic(&mut next, patch);
         }
+        // An apply is no edit of the object; it has a road of its own.
+        Kind::Apply => return Err(Failure::internal("an apply came as a patch")),
     }
     Ok(next)
 }

@@ -46,6 +46,10 @@ pub(crate) struct Query {
     pub(crate) dry_run: bool,
     /// What to do with unknown fields.
     pub(crate) validation: FieldValidation,
+    /// Who writes; empty where the request does not say.
+    pub(crate) manager: String,
+    /// Whether an apply takes what others own.
+    pub(crate) force: Option<bool>,
     /// What becomes of dependents.
     pub(crate) propagation: Option<Propagation>,
     /// What a table row carries.
@@ -88,6 +92,8 @@ fn set(query: &mut Query, key: &str, value: &str) -> Result<(), Failure> {
                 other => return Err(wrong(key, other)),
             }
         }
+        "fieldManager" => query.manager = value.to_owned(),
+        "force" => query.force = Some(flag(value)),
         "propagationPolicy" => query.propagation = Some(propagation(value)?),
         "includeObject" => {
             query.include = match value {

@@ -10,6 +10,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 
 use crate::builtin;
+use crate::fields;
 
 /// Which rules an object follows beyond those that hold for all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +81,8 @@ pub(crate) struct Resource {
     pub(crate) selectable: Vec<String>,
     /// Structural schema of the kind.
     pub(crate) schema: JSONSchemaProps,
+    /// The same with what Kubernetes knows of the metadata; says what is owned how.
+    pub(crate) owned: JSONSchemaProps,
     /// First part of the store key; two resources may be views of the same rows.
     pub(crate) storage: Arc<str>,
 }
@@ -211,6 +214,11 @@ fn of_definition(definition: &CustomResourceDefinition) -> Vec<Resource> {
     let served = spec.versions.iter().filter(|v| v.served);
     served
         .map(|version| {
+            let schema = version
+                .schema
+                .as_ref()
+                .and_then(|s| s.open_api_v3_schema.clone())
+                .unwrap_or_default();
             let mut columns: Vec<Column> = version
                 .additional_printer_columns
                 .iter()
@@ -255,11 +263,8 @@ fn of_definition(definition: &CustomResourceDefinition) -> Vec<Resource> {
                     .flatten()
                     .map(|f| f.json_path.clone())
                     .collect(),
-                schema: version
-                    .schema
-                    .as_ref()
-                    .and_then(|s| s.open_api_v3_schema.clone())
-                    .unwrap_or_default(),
+                owned: fields::schema_of(&schema),
+                schema,
                 storage: qualified(&spec.group, &names.plural).into(),
             }
         })

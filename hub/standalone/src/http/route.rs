@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{ACCEPT, CONTENT_TYPE};
+use hyper::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use hyper::{Method, Request, Response};
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use super::answer::{self, Body};
 use super::{Service, delete, read, watch};
 use crate::admit;
 use crate::discovery;
-use crate::engine::{Ask, Change};
+use crate::engine::{Ask, Change, Done};
 use crate::failure::Failure;
 use crate::lifecycle::Part;
 use crate::openapi;
@@ -29,6 +29,8 @@ use crate::table::Include;
 const LARGEST: usize = 3 << 20;
 /// How long a body may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(30);
+/// Bytes of a manager's name.
+const LONGEST_MANAGER: usize = 128;
 
 type Answer = Result<Response<Body>, Failure>;
 
@@ -119,11 +121,11 @@ async fn collection(
             Err(Failure::method_not_allowed())
         }
         Method::POST => {
+            let ask = ask(&query, &request);
             let parsed = sent(request).await?;
-            let ask = ask(&query);
             let done = service
                 .engine
-                .create(&resource, namespace, parsed, ask)
+                .create(&resource, namespace, parsed, &ask)
                 .await?;
             let shown = read::shown(&resource, done.object, form, Include::Object);
             Ok(answer::warn(answer::json(201, &shown), &done.warnings))
@@ -156,6 +158,7 @@ async fn object(
     let form = form(&request)?;
     let namespace = place.namespace.as_deref().unwrap_or_default();
     let key = Key::new(resource.storage.clone(), namespace, name);
+    let ask = ask(&query, &request);
     let change = match *request.method() {
         Method::GET if query.watch => {
             let query = Query {
@@ -178,23 +181,58 @@ async fn object(
         Method::PUT => Change::Replace(sent(request).await?),
         Method::PATCH => {
             let kind = patch::kind(content_type(&request), &resource)?;
-            Change::Patch(kind, body(request).await?)
+            let bytes = body(request).await?;
+            if kind == patch::Kind::Apply {
+                let applied = patch::applied(&bytes, query.validation)?;
+                let done = service
+                    .engine
+                    .apply(&resource, &key, &applied, part, &ask)
+                    .await?;
+                return Ok(written(&resource, done, form));
+            }
+            Change::Patch(kind, bytes)
         }
         _ => return Err(Failure::method_not_allowed()),
     };
     let done = service
         .engine
-        .change(&resource, &key, &change, part, ask(&query))
+        .change(&resource, &key, &change, part, &ask)
         .await?;
-    let shown = read::shown(&resource, done.object, form, Include::Object);
-    Ok(answer::warn(answer::json(200, &shown), &done.warnings))
+    Ok(written(&resource, done, form))
 }
 
-fn ask(query: &Query) -> Ask {
+/// What became of a write.
+fn written(resource: &Resource, done: Done, form: Form) -> Response<Body> {
+    let code = if done.created { 201 } else { 200 };
+    let shown = read::shown(resource, done.object, form, Include::Object);
+    answer::warn(answer::json(code, &shown), &done.warnings)
+}
+
+fn ask(query: &Query, request: &Request<Incoming>) -> Ask {
+    let agent = request.headers().get(USER_AGENT);
+    let agent = agent.and_then(|header| header.to_str().ok()).unwrap_or_default();
     Ask {
         dry_run: query.dry_run,
         validation: query.validation,
+        manager: manager(&query.manager, agent),
+        force: query.force == Some(true),
     }
+}
+
+/// Who writes: whom the request names, else the program in its `User-Agent`, else nobody known.
+fn manager(named: &str, agent: &str) -> String {
+    if !named.is_empty() {
+        return named.to_owned();
+    }
+    let program = agent.split('/').next().unwrap_or_default();
+    let mut name = String::new();
+    for letter in program.chars().filter(|letter| !letter.is_control()) {
+        if name.len() + letter.len_utf8() > LONGEST_MANAGER {
+            break;
+        }
+        name.push(letter);
+    }
+    if name.is_empty() { "unknown".to_owned() } else { name }
 }
 
 fn form(request: &Request<Incoming>) -> Result<Form, Failure> {
