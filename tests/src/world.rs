@@ -44,13 +44,36 @@ pub struct Hub {
     listen: String,
     api_port: u16,
     kubeconfig: PathBuf,
+    logs: Logs,
     dir: tempfile::TempDir,
+}
+
+/// How much hub and agent log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Logs {
+    /// As they are started by default.
+    #[default]
+    Usual,
+    /// Everything that they and their libraries have to say.
+    Trace,
+}
+
+impl Logs {
+    fn set(self, command: &mut Command, variable: &str) {
+        if self == Self::Trace {
+            command.env(variable, "trace");
+        }
+    }
 }
 
 impl Hub {
     /// Starts the API of `mode` and a hub that listens on `address` for agents.
     #[must_use]
     pub fn start(mode: Mode, address: &str) -> Self {
+        Self::start_logging(mode, address, Logs::Usual)
+    }
+
+    fn start_logging(mode: Mode, address: &str, logs: Logs) -> Self {
         // Short: unix sockets of the peers lie below it.
         let dir = tempfile::Builder::new()
             .prefix("viti")
@@ -73,6 +96,7 @@ impl Hub {
             },
             api_port: free_port(),
             kubeconfig,
+            logs,
             dir,
         };
         if mode == Mode::Kubernetes {
@@ -109,6 +133,7 @@ impl Hub {
             .args(["--http", "127.0.0.1:0"])
             .arg("--ready-file")
             .arg(&ready);
+        self.logs.set(&mut command, "RUST_LOG");
         let mut process = Process::start("hub", self.dir.path(), &mut command);
         wait::until("the hub is ready", SOON, || {
             process.alive()?;
@@ -310,12 +335,18 @@ impl World {
     /// Everything up, the agent enrolled with a token and connected, provider `edge` and BMC Secret applied in `default`.
     #[must_use]
     pub fn start(mode: Mode, dhcp: Dhcp, servers: &[&str]) -> Self {
+        Self::start_logging(mode, dhcp, servers, Logs::Usual)
+    }
+
+    /// The same, with hub and agent logging as much as `logs` says.
+    #[must_use]
+    pub fn start_logging(mode: Mode, dhcp: Dhcp, servers: &[&str], logs: Logs) -> Self {
         let base = tempfile::Builder::new()
             .prefix("vsite")
             .tempdir_in("/tmp")
             .expect("/tmp is writable");
         let site = Site::up(&base.keep(), servers);
-        let hub = Hub::start(mode, &site.facts.hub_address);
+        let hub = Hub::start_logging(mode, &site.facts.hub_address, logs);
         let mut helpers = vec![image_server(&site, &hub)];
         if dhcp == Dhcp::Proxy {
             let mut inside = Command::new("nsenter");
@@ -397,6 +428,7 @@ impl World {
             .arg("run")
             .arg("--config")
             .arg(self.hub.path("agent.toml"));
+        self.hub.logs.set(&mut command, "VITISTACK_LOG");
         self.agent = Some(Process::start("agent", self.hub.dir.path(), &mut command));
     }
 

@@ -7,4 +7,5 @@ mod road {
     mod interruption;
     mod paths;
     mod refusal;
+    mod secrets;
 }
