@@ -29,7 +29,7 @@ pub struct Config {
     pub name: String,
     /// Every byte of the line costs: longer keep-alives, health once a minute.
     pub metered: bool,
-    /// Key that secrets at rest are sealed with. Best on another medium than `data_dir`.
+    /// Key that secrets at rest are sealed with. Outside `data_dir`, so that a copy of that directory tells nothing.
     pub key_file: PathBuf,
     /// Most bytes that intents, reports and journals take.
     pub store_bytes: u64,
@@ -137,19 +137,25 @@ pub fn load(path: &Path) -> Result<Config, Error> {
         path: path.to_owned(),
         source,
     })?;
-    parse(path, &text, &host_name())
+    parse(path, &text, &host_name(), credential().as_deref())
 }
 
-/// Resolves the text of a file. `host_name` is the default of `name`.
+/// Resolves the text of a file. `host_name` is the default of `name`, `key` that of `key_file`; without it the key lies
+/// beside `data_dir`.
 ///
 /// # Errors
 /// When it is not valid. `path` is only named.
-pub fn parse(path: &Path, text: &str, host_name: &str) -> Result<Config, Error> {
+pub fn parse(
+    path: &Path,
+    text: &str,
+    host_name: &str,
+    key: Option<&Path>,
+) -> Result<Config, Error> {
     let file: File = toml::from_str(text).map_err(|source| Error::Parse {
         path: path.to_owned(),
         source: Box::new(source),
     })?;
-    resolve(path, file, host_name).map_err(|refused| {
+    resolve(path, file, host_name, key).map_err(|refused| {
         let Refused {
             key,
             value,
@@ -174,11 +180,26 @@ pub fn log_filter() -> String {
     std::env::var("VITISTACK_LOG").unwrap_or_else(|_| "info".to_owned())
 }
 
+/// The key that systemd hands in (`LoadCredential=seal.key:…`), if it does.
+fn credential() -> Option<PathBuf> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "config.rs is where the environment is read"
+    )]
+    let directory = std::env::var("CREDENTIALS_DIRECTORY").ok()?;
+    Some(Path::new(&directory).join("seal.key")).filter(|file| file.exists())
+}
+
 fn host_name() -> String {
     sysinfo::System::host_name().unwrap_or_default()
 }
 
-fn resolve(path: &Path, file: File, host_name: &str) -> Result<Config, Refused> {
+fn resolve(
+    path: &Path,
+    file: File,
+    host_name: &str,
+    key: Option<&Path>,
+) -> Result<Config, Refused> {
     let File {
         data_dir,
         hub,
@@ -216,9 +237,20 @@ fn resolve(path: &Path, file: File, host_name: &str) -> Result<Config, Refused> 
         });
     }
     quotas(&store, &images)?;
+    let key_file = key_file
+        .or_else(|| key.map(Path::to_owned))
+        .unwrap_or_else(|| beside(&data_dir));
+    if key_file.starts_with(&data_dir) {
+        return Err(Refused {
+            key: "key_file",
+            value: key_file.display().to_string(),
+            allowed: "must lie outside data_dir, or whoever copies that directory has what is sealed and the key; leave \
+                      it out, and a key that is there now moves",
+        });
+    }
     Ok(Config {
         file: path.to_owned(),
-        key_file: key_file.unwrap_or_else(|| data_dir.join("identity/seal.key")),
+        key_file,
         data_dir,
         hub,
         token_file,
@@ -229,6 +261,14 @@ fn resolve(path: &Path, file: File, host_name: &str) -> Result<Config, Refused> 
         image_bytes: images.quota_gib << 30,
         netboot: netboot.map(netboot::resolve).transpose()?,
     })
+}
+
+/// The data directory's own name with `.key` behind it.
+fn beside(data_dir: &Path) -> PathBuf {
+    // By its components: a slash at the end would make it a file inside.
+    let mut name = data_dir.components().as_path().as_os_str().to_owned();
+    name.push(".key");
+    name.into()
 }
 
 /// Whether every quota is one that can be kept.

@@ -107,7 +107,9 @@ async fn until_end(
 /// Opens the store and starts its commit task.
 async fn start_disk(config: &Config, disk: &mut Stage) -> anyhow::Result<Store> {
     let settings = settings(config);
-    let opened = tokio::task::spawn_blocking(move || store::open(&settings))
+    // Where agents before this one kept it: inside what is to be copied without it.
+    let former = config.data_dir.join("identity/seal.key");
+    let opened = tokio::task::spawn_blocking(move || store::open_moving(&settings, Some(&former)))
         .await?
         .context("the store could not be opened")?;
     if let Some(lost) = &opened.lost {

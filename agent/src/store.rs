@@ -5,7 +5,7 @@
 //! and publishes what is durable to an index in memory; reads go to the index, or to the database on a blocking thread.
 //!
 //! Files: `<dir>/db` (sled), `<dir>/files` (values above 4 KiB, by digest), `<dir>/marker.json` (tells an emptied store
-//! from a new one), `<dir>/ballast` (given up where the disk is full). Secrets are sealed with a key that stands
+//! from a new one), `<dir>/commits` (which commit was the newest), `<dir>/ballast` (given up where the disk is full). Secrets are sealed with a key that stands
 //! outside `<dir>`. Disk-full and damage are states that [`Store::problem`] names; nothing here panics on them.
 //!
 //! Writers: the uplink's intake for intents, secrets, acks; the executor for journals and reports. Nobody else.
@@ -24,6 +24,7 @@ mod rows;
 mod seal;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -41,9 +42,10 @@ pub use commit::Service;
 pub use error::{Class, Error};
 pub use files::free_bytes;
 pub(crate) use files::write_private;
-pub use open::{Opened, Settings, open};
+pub use open::{Opened, Settings, open, open_moving};
 pub use record::Damage;
 pub use reports::Facts;
+pub use rows::check_row;
 
 use commit::{Draft, Job};
 use engine::Engine;

@@ -75,6 +75,11 @@ pub struct StandaloneArguments {
     /// Where everything is kept; `kubeconfig` is written there.
     #[arg(long, value_name = "DIR")]
     pub data_dir: PathBuf,
+    /// Key that everything in the data directory is sealed with, 32 bytes; it must lie outside. Without this flag the
+    /// systemd credential `seal.key` where there is one, else the data directory's own name with `.key` behind it. A key
+    /// that is missing is made when the data directory is new.
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
     /// Where the Kubernetes API listens.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:6443")]
     pub api: SocketAddr,

@@ -3,7 +3,7 @@
 //! The only module that reads the environment.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::args::{RunArguments, ServiceArguments, StandaloneArguments};
 
@@ -38,6 +38,8 @@ pub enum Api {
     Standalone {
         /// Where everything is kept.
         data_dir: PathBuf,
+        /// What it is sealed with.
+        key_file: PathBuf,
         /// Where it listens.
         listen: SocketAddr,
     },
@@ -61,10 +63,13 @@ impl Config {
     pub fn of_standalone(arguments: StandaloneArguments) -> Self {
         let StandaloneArguments {
             data_dir,
+            key_file,
             api,
             service,
         } = arguments;
+        let credentials = variable("CREDENTIALS_DIRECTORY").map(PathBuf::from);
         let api = Api::Standalone {
+            key_file: key_file.unwrap_or_else(|| default_key(&data_dir, credentials.as_deref())),
             data_dir,
             listen: api,
         };
@@ -104,10 +109,40 @@ fn replica() -> String {
     variable("POD_NAME").unwrap_or_else(|| format!("hub-{}", uuid::Uuid::new_v4().as_simple()))
 }
 
+/// The credential that systemd hands in, if it does; else beside the data directory, never in it.
+fn default_key(data_dir: &Path, credentials: Option<&Path>) -> PathBuf {
+    let handed_in = credentials
+        .map(|directory| directory.join("seal.key"))
+        .filter(|file| file.exists());
+    handed_in.unwrap_or_else(|| {
+        // Without the slash that may stand at its end, the name would be that of a file inside.
+        let mut name: std::ffi::OsString = data_dir.components().as_path().as_os_str().to_owned();
+        name.push(".key");
+        name.into()
+    })
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "this module is where the environment is read"
 )]
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_is_the_credential_or_lies_beside_the_data() {
+        let credentials = tempfile::tempdir().unwrap();
+        let data = Path::new("/var/lib/vitistack-hub/");
+        let beside = PathBuf::from("/var/lib/vitistack-hub.key");
+        assert_eq!(default_key(data, None), beside);
+        assert_eq!(default_key(data, Some(credentials.path())), beside, "none");
+        let file = credentials.path().join("seal.key");
+        std::fs::write(&file, [0; 32]).unwrap();
+        assert_eq!(default_key(data, Some(credentials.path())), file);
+    }
 }

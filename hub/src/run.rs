@@ -49,8 +49,12 @@ pub async fn run(config: Config, cancel: CancellationToken) -> anyhow::Result<()
     let api_stop = CancellationToken::new();
     let (server, kubeconfig) = match &config.api {
         Api::Cluster { kubeconfig } => (None, kubeconfig.clone()),
-        Api::Standalone { data_dir, listen } => {
-            let server = standalone(data_dir, *listen, &api_stop).await?;
+        Api::Standalone {
+            data_dir,
+            key_file,
+            listen,
+        } => {
+            let server = standalone(data_dir, key_file, *listen, &api_stop).await?;
             let kubeconfig = server.kubeconfig.clone();
             (Some(server), Some(kubeconfig))
         }
@@ -82,11 +86,13 @@ pub async fn run(config: Config, cancel: CancellationToken) -> anyhow::Result<()
 
 async fn standalone(
     data_dir: &Path,
+    key_file: &Path,
     listen: SocketAddr,
     stop: &CancellationToken,
 ) -> anyhow::Result<vitistack_standalone::Server> {
     let options = vitistack_standalone::Options {
         data_dir: data_dir.to_owned(),
+        key_file: key_file.to_owned(),
         listen,
         crds: vitistack_api::crd::crds(),
     };

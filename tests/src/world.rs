@@ -46,13 +46,36 @@ pub struct Hub {
     listen: String,
     api_port: u16,
     kubeconfig: PathBuf,
+    logs: Logs,
     dir: tempfile::TempDir,
+}
+
+/// How much hub and agent log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Logs {
+    /// As they are started by default.
+    #[default]
+    Usual,
+    /// Everything that they and their libraries have to say.
+    Trace,
+}
+
+impl Logs {
+    fn set(self, command: &mut Command, variable: &str) {
+        if self == Self::Trace {
+            command.env(variable, "trace");
+        }
+    }
 }
 
 impl Hub {
     /// Starts the API of `mode` and a hub that listens on `address` for agents.
     #[must_use]
     pub fn start(mode: Mode, address: &str) -> Self {
+        Self::start_logging(mode, address, Logs::Usual)
+    }
+
+    fn start_logging(mode: Mode, address: &str, logs: Logs) -> Self {
         // Short: unix sockets of the peers lie below it.
         let dir = tempfile::Builder::new()
             .prefix("viti")
@@ -76,6 +99,7 @@ impl Hub {
             },
             api_port: free_port(),
             kubeconfig,
+            logs,
             dir,
         };
         if mode == Mode::Kubernetes {
@@ -125,8 +149,9 @@ impl Hub {
             .args(["--listen", &self.listen, "--advertise", &self.listen])
             .args(["--http", "127.0.0.1:0"])
             .arg("--ready-file")
-            .arg(self.path("hub.ready"))
-            .envs(self.environment.clone());
+            .arg(self.path("hub.ready"));
+        self.logs.set(&mut command, "RUST_LOG");
+        command.envs(self.environment.clone());
         command
     }
 
@@ -352,12 +377,18 @@ impl World {
     /// Everything up, the agent enrolled with a token and connected, provider `edge` and BMC Secret applied in `default`.
     #[must_use]
     pub fn start(mode: Mode, dhcp: Dhcp, servers: &[&str]) -> Self {
+        Self::start_logging(mode, dhcp, servers, Logs::Usual)
+    }
+
+    /// The same, with hub and agent logging as much as `logs` says.
+    #[must_use]
+    pub fn start_logging(mode: Mode, dhcp: Dhcp, servers: &[&str], logs: Logs) -> Self {
         let base = tempfile::Builder::new()
             .prefix("vsite")
             .tempdir_in("/tmp")
             .expect("/tmp is writable");
         let site = Site::up(&base.keep(), servers);
-        let hub = Hub::start(mode, &site.facts.hub_address);
+        let hub = Hub::start_logging(mode, &site.facts.hub_address, logs);
         let mut helpers = vec![image_server(&site, &hub)];
         if dhcp == Dhcp::Proxy {
             let mut inside = Command::new("nsenter");
@@ -446,8 +477,9 @@ impl World {
         command
             .arg("run")
             .arg("--config")
-            .arg(self.hub.path("agent.toml"))
-            .envs(self.agent_environment.clone());
+            .arg(self.hub.path("agent.toml"));
+        self.hub.logs.set(&mut command, "VITISTACK_LOG");
+        command.envs(self.agent_environment.clone());
         command
     }
 

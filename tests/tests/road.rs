@@ -8,4 +8,5 @@ mod road {
     mod line;
     mod paths;
     mod refusal;
+    mod secrets;
 }

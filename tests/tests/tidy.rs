@@ -216,6 +216,27 @@ fn nothing_is_left_undone_or_switched_off() {
 }
 
 #[test]
+fn every_test_that_the_security_page_names_exists() {
+    let page = std::fs::read_to_string(root().join("deploy/docs/SECURITY.md"))
+        .expect("there is a page on security");
+    let sources = sources();
+    let names: Vec<&str> = page
+        .split('`')
+        .filter(|text| text.matches('_').count() >= 3 && !text.contains(['/', ' ', '.']))
+        .collect();
+    assert!(names.len() > 25, "only {} names found", names.len());
+    let complaints = names
+        .into_iter()
+        .filter(|name| {
+            let function = format!("fn {name}(");
+            !sources.iter().any(|(_, text)| text.contains(&function))
+        })
+        .map(|name| format!("SECURITY.md names the test {name}, and there is none"))
+        .collect();
+    check(complaints);
+}
+
+#[test]
 fn the_top_level_holds_only_what_the_design_names() {
     const ALLOWED: &[&str] = &[
         "Cargo.toml",

@@ -218,6 +218,27 @@ async fn a_deleted_agent_is_cut_within_seconds_and_does_not_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_agent_is_cut_within_seconds_and_does_not_come_back() {
+    let hub = Hub::start().await;
+    let site = Site::start(&hub, hub::token_in(Duration::from_secs(600))).await;
+    connected(&hub).await;
+    hub.revoke_agent("edge-1").await;
+    until(Duration::from_secs(5), "the session is cut", async || {
+        hub.handle.sessions().is_empty().then_some(())
+    })
+    .await;
+    let refused = site.dial_once(&hub).await;
+    assert!(matches!(refused, Ending::Refused { .. }), "{refused}");
+    let wanted = intent(1, hub.handle.epoch(), 1);
+    hub.handle.desire(&name(), wanted, None);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(site.store.intents().is_empty(), "it is told nothing more");
+    assert!(hub.handle.sessions().is_empty());
+    site.stop().await;
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hub_behind_its_agent_is_paused_and_says_so() {
     let hub = Hub::start().await;
     let wanted = intent(1, hub.handle.epoch(), 1);
@@ -278,15 +299,19 @@ async fn a_bad_token_is_refused_and_a_good_one_in_its_place_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_agents_with_one_token_one_joins() {
+async fn of_many_agents_with_one_token_exactly_one_joins() {
     let hub = Hub::start().await;
     let token = hub.token(hub::token_in(Duration::from_secs(600))).await;
-    let (first, second) = tokio::join!(
-        agent::join_once(&hub, &token),
-        agent::join_once(&hub, &token)
-    );
-    assert!(first.is_ok() != second.is_ok(), "{first:?} {second:?}");
+    let joins = (0..24).map(|_| agent::join_once(&hub, &token));
+    let answers = futures::future::join_all(joins).await;
+    let (joined, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    assert_eq!((joined.len(), refused.len()), (1, 23));
+    for refusal in refused {
+        let refusal = refusal.expect_err("sorted so");
+        assert!(refusal.contains("used already"), "{refusal}");
+    }
     assert_eq!(hub.agents().await.len(), 1);
+    assert!(hub.token_secrets().await.is_empty());
     hub.stop().await;
 }
 

@@ -38,6 +38,7 @@ mod http;
 mod interface;
 mod lease_file;
 mod leases;
+pub mod outside;
 pub mod service;
 pub mod slot;
 mod socket;

@@ -10,7 +10,7 @@ use super::*;
 const SMALL: &str = "data_dir = \"/var/lib/vitistack\"\nhub = \"hub.example:7443\"\n";
 
 fn check(text: &str) -> Result<Config, String> {
-    parse(Path::new("agent.toml"), text, "Edge-7.example.org").map_err(|error| match error {
+    parse(Path::new("agent.toml"), text, "Edge-7.example.org", None).map_err(|error| match error {
         Error::Parse { source, .. } => source.to_string(),
         other => other.to_string(),
     })
@@ -22,7 +22,35 @@ fn two_lines_are_enough() {
     assert_eq!(config.name, "edge-7");
     assert_eq!(config.netboot, None);
     assert_eq!(config.store_bytes, 64 << 20);
-    assert!(config.key_file.ends_with("identity/seal.key"));
+    assert_eq!(config.key_file, Path::new("/var/lib/vitistack.key"));
+}
+
+#[test]
+fn the_key_is_the_one_named_or_handed_in_and_never_inside_the_data() {
+    let of = |more: &str, handed_in: Option<&str>| {
+        let text = format!("{SMALL}{more}");
+        parse(
+            Path::new("agent.toml"),
+            &text,
+            "edge",
+            handed_in.map(Path::new),
+        )
+        .map(|config| config.key_file)
+        .map_err(|error| error.to_string())
+    };
+    let credential = "/run/credentials/vitistack-agent.service/seal.key";
+    assert_eq!(of("", Some(credential)).unwrap(), Path::new(credential));
+    let named = "key_file = \"/mnt/key\"\n";
+    assert_eq!(of(named, Some(credential)).unwrap(), Path::new("/mnt/key"));
+    let refused = of(
+        "key_file = \"/var/lib/vitistack/identity/seal.key\"\n",
+        None,
+    )
+    .unwrap_err();
+    assert!(
+        refused.contains("key_file") && refused.contains("outside data_dir"),
+        "{refused}"
+    );
 }
 
 #[test]

@@ -22,7 +22,8 @@ use super::error::{Class, Error};
 use super::files;
 use super::index::{Change, Cost, Index};
 use super::record;
-use super::rows::{self, FileValue, INLINE, PLACE_FILE, PLACE_HERE, Position, Table};
+use super::rows::{self, FileValue, Position, Table};
+use super::whole::{self, Whole};
 
 /// How long the first operation of a batch waits for company: a fraction of what an eMMC's fsync takes.
 const WINDOW: Duration = Duration::from_millis(5);
@@ -73,23 +74,7 @@ impl Draft<'_> {
         key: Vec<u8>,
         value: &T,
     ) -> Result<(), Error> {
-        let record = record::encode(value).map_err(|_| Error::Encoding {
-            what: "a row",
-            operation: "encoded",
-        })?;
-        let (value, file) = if record.len() <= INLINE {
-            ([[PLACE_HERE].as_slice(), &record].concat(), None)
-        } else {
-            let named = FileValue {
-                digest: self.shared.files.put(&record)?,
-                length: record.len() as u64,
-            };
-            let row = record::encode(&named).map_err(|_| Error::Encoding {
-                what: "a row",
-                operation: "encoded",
-            })?;
-            ([[PLACE_FILE].as_slice(), &row].concat(), Some(named))
-        };
+        let (value, file) = rows::value_of(&self.shared.files, value)?;
         let cost = cost(&key, &value, file.as_ref());
         self.changes.push(Change::Row(key.clone(), Some(cost)));
         self.writes.push((key, Some(value)));
@@ -142,6 +127,7 @@ pub(crate) fn cost(key: &[u8], value: &[u8], file: Option<&FileValue>) -> Cost {
     Cost {
         bytes: (key.len() + value.len()) as u64 + file.map_or(0, |file| file.length),
         file: file.map(|file| file.digest),
+        sum: whole::sum_of(key, value),
     }
 }
 
@@ -246,7 +232,8 @@ fn write(
     let outcome = if writes.is_empty() {
         Ok(())
     } else {
-        shared.with_engine(|engine| engine.commit(writes))
+        index.commits += 1;
+        commit(shared, &index, writes)
     };
     match outcome {
         Ok(()) => {
@@ -264,6 +251,18 @@ fn write(
             (index, Some(error))
         }
     }
+}
+
+/// Writes a batch, and what all rows add up to after it.
+fn commit(shared: &Shared, index: &Index, mut writes: Writes) -> Result<(), Error> {
+    let whole = Whole::of(index, index.commits);
+    let (value, _) = rows::value_of(&shared.files, &whole)?;
+    writes.push((rows::single_key(Table::Whole), Some(value)));
+    shared.with_engine(|engine| {
+        engine.commit(writes)?;
+        engine.witness().write(index.commits);
+        Ok(())
+    })
 }
 
 /// Shows the world what is durable now.

@@ -12,6 +12,7 @@ use super::error::Error;
 use super::files::{self, Files};
 use super::record::{self, Damage};
 use super::rows::{self, FileValue, PLACE_FILE, PLACE_HERE};
+use super::whole::Witness;
 
 /// sled's page cache. Its default is 1 GiB; an agent's whole store is a few MiB.
 const CACHE_BYTES: u64 = 2 * 1024 * 1024;
@@ -29,6 +30,8 @@ pub(crate) struct Engine {
 impl Engine {
     /// Opens the database in `path`, or makes it.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        files::make_dir(path)?;
+        remove_half_snapshots(path)?;
         let db = sled::Config::new()
             .path(path)
             .cache_capacity(CACHE_BYTES)
@@ -78,6 +81,16 @@ impl Engine {
         Ok(())
     }
 
+    /// What says which commit was the newest.
+    pub(crate) fn witness(&self) -> Witness {
+        Witness::beside(&self.path)
+    }
+
+    /// The directory that all files of the store are in.
+    pub(crate) fn dir(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
+    }
+
     /// The record under `key`, fetched from its file if it stands in one.
     pub(crate) fn read(&self, files: &Files, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
         let value = self.db.get(key).map_err(|source| Error::Database {
@@ -97,6 +110,19 @@ impl Engine {
                 })
         })
     }
+}
+
+/// sled writes a snapshot at each opening. One that it could not finish (a full disk, a power cut) it takes for its
+/// newest the next time, and calls the whole database corrupt. The log has everything that is in a snapshot.
+fn remove_half_snapshots(path: &Path) -> Result<(), Error> {
+    for entry in std::fs::read_dir(path).map_err(|source| files::file("listing", path, source))? {
+        let entry = entry.map_err(|source| files::file("listing", path, source))?;
+        if entry.file_name().to_string_lossy().ends_with(".generating") {
+            let half = entry.path();
+            std::fs::remove_file(&half).map_err(|source| files::file("removal", &half, source))?;
+        }
+    }
+    Ok(())
 }
 
 /// The file that a value names, and its length.

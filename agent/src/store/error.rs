@@ -45,6 +45,12 @@ pub enum Error {
         /// Which store it was.
         store: String,
     },
+    /// Rows are missing that were committed, or all are as they were earlier.
+    #[error("the store at {path} is not all that was written to it")]
+    Incomplete {
+        /// The directory.
+        path: PathBuf,
+    },
     /// A newer agent wrote this store.
     #[error(
         "the store at {path} has format {found}, and this agent knows up to {known}; start the newer agent again, \
@@ -57,6 +63,28 @@ pub enum Error {
         found: u32,
         /// The newest one that this build reads.
         known: u32,
+    },
+    /// The store's secrets are sealed, and the key is not there.
+    #[error(
+        "the store at {path} is sealed, and there is no key file {key_file}; put the file back or let key_file name it. \
+         Nothing was changed. If the key is lost for good, move {path} away: the hub sends everything again"
+    )]
+    KeyMissing {
+        /// The store.
+        path: PathBuf,
+        /// The key.
+        key_file: PathBuf,
+    },
+    /// The store's secrets are sealed with another key.
+    #[error(
+        "the store at {path} was sealed with another key than the one in {key_file}; put the right file there. Nothing \
+         was changed. If the key is lost for good, move {path} away: the hub sends everything again"
+    )]
+    KeyWrong {
+        /// The store.
+        path: PathBuf,
+        /// The key.
+        key_file: PathBuf,
     },
     /// The byte quota is used up, or the filesystem has only the reserve left.
     #[error("the store is full: {used} bytes of {quota} used, {free} bytes free on its filesystem")]
@@ -119,11 +147,16 @@ impl Error {
                 | sled::Error::Unsupported(_)
                 | sled::Error::ReportableBug(_) => Class::Io,
             },
-            Self::Panicked { .. } | Self::Damaged { .. } | Self::Emptied { .. } => Class::Corrupt,
+            Self::Panicked { .. }
+            | Self::Damaged { .. }
+            | Self::Emptied { .. }
+            | Self::Incomplete { .. } => Class::Corrupt,
             Self::Newer { .. } => Class::Newer,
             Self::Full { .. } => Class::Full,
             Self::Batch { class, .. } => *class,
-            Self::Encoding { .. } => Class::Invalid,
+            Self::Encoding { .. } | Self::KeyMissing { .. } | Self::KeyWrong { .. } => {
+                Class::Invalid
+            }
             Self::Closed => Class::Closed,
         }
     }

@@ -29,6 +29,9 @@ pub(crate) struct Index {
     costs: BTreeMap<Vec<u8>, Cost>,
     files: BTreeMap<Digest, u32>,
     used: u64,
+    sum: u128,
+    /// Commits of the database so far.
+    pub(crate) commits: u64,
 }
 
 /// One object.
@@ -70,6 +73,8 @@ pub(crate) struct Cost {
     pub(crate) bytes: u64,
     /// The file that the row names.
     pub(crate) file: Option<Digest>,
+    /// What the row adds to the sum of all (`whole::sum_of`).
+    pub(crate) sum: u128,
 }
 
 /// One difference.
@@ -125,6 +130,7 @@ impl Index {
                 let old = old.unwrap_or_default();
                 let new = cost.unwrap_or_default();
                 self.used = (self.used + new.bytes).saturating_sub(old.bytes);
+                self.sum = self.sum.wrapping_add(new.sum).wrapping_sub(old.sum);
                 if let Some(file) = new.file {
                     *self.files.entry(file).or_default() += 1;
                 }
@@ -137,6 +143,11 @@ impl Index {
                 })
             }
         }
+    }
+
+    /// How many rows there are, and what they add up to.
+    pub(crate) fn total(&self) -> (u64, u128) {
+        (self.costs.len() as u64, self.sum)
     }
 
     /// Bytes of live rows and files.

@@ -1,7 +1,7 @@
 //! Opening a store: the marker, the format, the index, and what to do where a store was lost.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,7 @@ use super::index::{Change, Entry, Index, Reported};
 use super::record::{self, Damage};
 use super::rows::{self, FORMAT, Identity, IntentRow, Position, ReportRow, SecretSealed, Table};
 use super::seal::Seal;
+use super::whole;
 use super::{Shared, Store};
 
 /// Where a store is and how much it may take.
@@ -73,7 +74,16 @@ pub struct Opened {
 /// # Errors
 /// Where the directory cannot be used, or a newer agent wrote it. Blocking: call it before the runtime is busy.
 pub fn open(settings: &Settings) -> Result<Opened, Error> {
-    match caught(settings, false) {
+    open_moving(settings, None)
+}
+
+/// The same, and what is sealed with the key in `former`, where older agents kept it, is sealed with that in
+/// [`Settings::key_file`] from then on. The former file goes.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_moving(settings: &Settings, former: Option<&Path>) -> Result<Opened, Error> {
+    match caught(settings, former, false) {
         Ok((store, service)) => Ok(Opened {
             store,
             service,
@@ -81,7 +91,7 @@ pub fn open(settings: &Settings) -> Result<Opened, Error> {
         }),
         Err(error) if error.class() == Class::Corrupt => {
             set_aside(settings)?;
-            let (store, service) = caught(settings, true)?;
+            let (store, service) = caught(settings, former, true)?;
             Ok(Opened {
                 store,
                 service,
@@ -93,9 +103,14 @@ pub fn open(settings: &Settings) -> Result<Opened, Error> {
 }
 
 /// Opens, and turns a panic of sled about its files into an error.
-fn caught(settings: &Settings, replacement: bool) -> Result<(Store, Service), Error> {
+fn caught(
+    settings: &Settings,
+    former: Option<&Path>,
+    replacement: bool,
+) -> Result<(Store, Service), Error> {
     let settings = settings.clone();
-    std::thread::spawn(move || open_here(settings, replacement))
+    let former = former.map(Path::to_owned);
+    std::thread::spawn(move || open_here(settings, former.as_deref(), replacement))
         .join()
         .unwrap_or(Err(Error::Panicked { operation: "open" }))
 }
@@ -111,10 +126,14 @@ fn set_aside(settings: &Settings) -> Result<(), Error> {
         .map_err(|source| files::file("setting aside", &settings.dir, source))
 }
 
-fn open_here(settings: Settings, replacement: bool) -> Result<(Store, Service), Error> {
+fn open_here(
+    settings: Settings,
+    former: Option<&Path>,
+    replacement: bool,
+) -> Result<(Store, Service), Error> {
     files::make_dir(&settings.dir)?;
     let marker = read_marker(&settings)?;
-    let seal = Seal::open(&settings.key_file)?;
+    let keys = Keys::open(&settings, marker.as_ref(), former)?;
     let files = Files::open(settings.dir.join("files"))?;
     let ballast = settings.ballast();
     let engine = match Engine::open(&settings.database()) {
@@ -123,7 +142,9 @@ fn open_here(settings: Settings, replacement: bool) -> Result<(Store, Service), 
         }
         other => other?,
     };
-    let identity = identify(&settings, &engine, &files, marker, replacement)?;
+    let identity = identify(&settings, &engine, &files, marker.as_ref(), replacement)?;
+    let seal = keys.settle(&settings, &engine, &files)?;
+    mark(&settings, &identity, marker.as_ref())?;
     let index = read_index(&engine, &files)?;
     files.sweep(|digest| index.names(digest))?;
     if files::free_bytes(&settings.dir) > settings.ballast_bytes.saturating_mul(2)
@@ -187,7 +208,7 @@ fn identify(
     settings: &Settings,
     engine: &Engine,
     files: &Files,
-    marker: Option<Marker>,
+    marker: Option<&Marker>,
     replacement: bool,
 ) -> Result<Identity, Error> {
     let key = rows::single_key(Table::Identity);
@@ -196,7 +217,7 @@ fn identify(
         .map(|record| record::decode(&record))
         .transpose()
         .map_err(|source| damaged(&key, source))?;
-    let identity = match (found, &marker) {
+    Ok(match (found, marker) {
         (Some(found), Some(marker)) if hex::encode(found.store) != marker.store => {
             return Err(Error::Emptied {
                 path: settings.dir.clone(),
@@ -224,19 +245,107 @@ fn identify(
             engine.commit(vec![(key, Some(value))])?;
             identity
         }
-    };
-    if marker.is_none() {
-        let text = serde_json::to_vec(&Marker {
-            format: identity.format,
-            store: hex::encode(identity.store),
-        })
-        .map_err(|_| Error::Encoding {
-            what: "the marker",
-            operation: "encoded",
-        })?;
-        files::write_private(&settings.marker(), &text)?;
+    })
+}
+
+/// Writes the marker, unless it says all that already.
+fn mark(settings: &Settings, identity: &Identity, marker: Option<&Marker>) -> Result<(), Error> {
+    if marker.is_some_and(|marker| marker.format == FORMAT) {
+        return Ok(());
     }
-    Ok(identity)
+    let text = serde_json::to_vec(&Marker {
+        format: FORMAT,
+        store: hex::encode(identity.store),
+    })
+    .map_err(|_| Error::Encoding {
+        what: "the marker",
+        operation: "encoded",
+    })?;
+    files::write_private(&settings.marker(), &text)
+}
+
+/// The key, and the one before it.
+struct Keys {
+    seal: Seal,
+    /// Where older agents kept theirs, and that key.
+    former: Option<(PathBuf, Seal)>,
+}
+
+impl Keys {
+    /// Reads what is there and makes a key only for a new store.
+    fn open(
+        settings: &Settings,
+        marker: Option<&Marker>,
+        former: Option<&Path>,
+    ) -> Result<Self, Error> {
+        let former = match former {
+            Some(path) if path != settings.key_file => {
+                Seal::read(path)?.map(|seal| (path.to_owned(), seal))
+            }
+            Some(_) | None => None,
+        };
+        let seal = match (Seal::read(&settings.key_file)?, &former) {
+            (Some(seal), _) => seal,
+            (None, Some(_)) => Seal::make(&settings.key_file)?,
+            (None, None) if marker.is_some() => {
+                return Err(Error::KeyMissing {
+                    path: settings.dir.clone(),
+                    key_file: settings.key_file.clone(),
+                });
+            }
+            (None, None) => Seal::make(&settings.key_file)?,
+        };
+        Ok(Self { seal, former })
+    }
+
+    /// Makes sure that every secret unseals, and seals anew what the former key sealed; then that key goes. A crash in
+    /// between leaves both, and rows of either; the next start goes on.
+    fn settle(self, settings: &Settings, engine: &Engine, files: &Files) -> Result<Seal, Error> {
+        let Self { seal, former } = self;
+        let mut writes = Vec::new();
+        for row in engine.rows() {
+            let (key, value) = row?;
+            if rows::parse_secret_key(&key).is_none() {
+                continue;
+            }
+            let record = resolve(files, &key, &value)?;
+            let row: SecretSealed =
+                record::decode(&record).map_err(|source| damaged(&key, source))?;
+            if seal.unseal(&key, &row.sealed).is_ok() {
+                continue;
+            }
+            let text = former
+                .as_ref()
+                .and_then(|(_, former)| former.unseal(&key, &row.sealed).ok())
+                .ok_or_else(|| Error::KeyWrong {
+                    path: settings.dir.clone(),
+                    key_file: settings.key_file.clone(),
+                })?;
+            let row = SecretSealed {
+                digest: row.digest,
+                sealed: seal.seal(&key, &text)?,
+            };
+            writes.push((key, Some(rows::value_of(files, &row)?.0)));
+        }
+        let moved = writes.len();
+        if moved > 0 {
+            // What the rows add up to is written anew with the next commit.
+            engine.witness().remove()?;
+            writes.push((rows::single_key(Table::Whole), None));
+            engine.commit(writes)?;
+        }
+        if let Some((path, _)) = former {
+            std::fs::remove_file(&path).map_err(|source| files::file("removal", &path, source))?;
+            if let Some(parent) = path.parent() {
+                files::sync_dir(parent)?;
+            }
+            tracing::info!(
+                secrets = moved,
+                "what the key in the data directory sealed is sealed with the one outside now"
+            );
+        }
+        Ok(seal)
+    }
 }
 
 /// Reads every row once and checks it.
@@ -244,8 +353,15 @@ pub(crate) fn read_index(engine: &Engine, files: &Files) -> Result<Index, Error>
     let mut index = Index::default();
     let mut reports = BTreeMap::new();
     let mut objects = Vec::new();
+    let mut said = None;
     for row in engine.rows() {
         let (key, value) = row?;
+        if key == rows::single_key(Table::Whole) {
+            let record = resolve(files, &key, &value)?;
+            let whole = record::decode(&record).map_err(|source| damaged(&key, source))?;
+            said = Some(whole);
+            continue;
+        }
         let file = file_of(&key, &value)?;
         index.apply(&Change::Row(
             key.clone(),
@@ -284,6 +400,7 @@ pub(crate) fn read_index(engine: &Engine, files: &Files) -> Result<Index, Error>
         entry.report = reports.remove(&uid);
         index.apply(&Change::Object(uid, Some(entry)));
     }
+    index.commits = whole::verify(engine.dir(), &index, said, engine.witness().read())?;
     Ok(index)
 }
 

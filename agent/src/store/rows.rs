@@ -4,16 +4,22 @@
 //! tree. A value says where its record is: here, or, above [`INLINE`], in a content-addressed file.
 
 use serde::{Deserialize, Serialize};
+use vitistack_drivers::journal::Journal;
 use vitistack_protocol::ids::{Digest, HubEpoch, Sequence, Uid};
 use vitistack_protocol::message::intent::{Intent, SecretName};
 use vitistack_protocol::message::report::Report;
+
+use super::error::Error;
+use super::files::Files;
+use super::record;
+use super::whole::Whole;
 
 /// Longest record that stands in the database itself. sled puts a page of sixteen rows into one item of its log, and
 /// items above a quarter of a segment (128 KiB) into files that nothing syncs; sixteen of these stay well below.
 pub(crate) const INLINE: usize = 4000;
 
 /// Newest on-disk format that this build reads and the one that it writes.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 /// Tables. The letter is the first byte of every key; never reused for another meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +37,8 @@ pub(crate) enum Table {
     Report = b'r',
     /// [`SecretSealed`] by name.
     Secret = b's',
+    /// `whole::Whole` under the empty key; since format 2.
+    Whole = b'w',
 }
 
 /// Which store this is.
@@ -102,6 +110,27 @@ pub(crate) const PLACE_HERE: u8 = 0;
 /// First byte of a value that is followed by the record of a [`FileValue`].
 pub(crate) const PLACE_FILE: u8 = 1;
 
+/// The value of a row that holds `content`: the record itself, or the name of the file that it was put into.
+pub(crate) fn value_of<T: Serialize>(
+    files: &Files,
+    content: &T,
+) -> Result<(Vec<u8>, Option<FileValue>), Error> {
+    let failed = |_| Error::Encoding {
+        what: "a row",
+        operation: "encoded",
+    };
+    let record = record::encode(content).map_err(failed)?;
+    if record.len() <= INLINE {
+        return Ok(([[PLACE_HERE].as_slice(), &record].concat(), None));
+    }
+    let named = FileValue {
+        digest: files.put(&record)?,
+        length: record.len() as u64,
+    };
+    let row = record::encode(&named).map_err(failed)?;
+    Ok(([[PLACE_FILE].as_slice(), &row].concat(), Some(named)))
+}
+
 /// Key of a row of one object.
 pub(crate) fn object_key(table: Table, uid: Uid) -> Vec<u8> {
     [[table as u8].as_slice(), uid.0.as_slice()].concat()
@@ -135,6 +164,26 @@ pub(crate) fn parse_secret_key(key: &[u8]) -> Option<SecretName> {
         uid: Uid(*uid),
         content,
     })
+}
+
+/// Whether `record` can be what stands under `key`: what opening a store does with each row.
+///
+/// # Errors
+/// How the damage was noticed.
+pub fn check_row(key: &[u8], record: &[u8]) -> Result<(), record::Damage> {
+    match key.split_first() {
+        Some((b'f', [])) => record::decode::<Identity>(record).map(drop),
+        Some((b'p', [])) => record::decode::<Position>(record).map(drop),
+        Some((b'i', _)) => record::decode::<IntentRow>(record).map(drop),
+        Some((b'j', _)) => record::decode::<Journal>(record).map(drop),
+        Some((b'r', _)) => record::decode::<ReportRow>(record).map(drop),
+        Some((b's', _)) => match parse_secret_key(key) {
+            Some(_) => record::decode::<SecretSealed>(record).map(drop),
+            None => Err(record::Damage::Content),
+        },
+        Some((b'w', [])) => record::decode::<Whole>(record).map(drop),
+        Some(_) | None => Err(record::Damage::Content),
+    }
 }
 
 /// Key for people: the table's letter and the rest in hexadecimal digits.

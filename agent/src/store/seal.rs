@@ -19,47 +19,45 @@ pub(crate) struct Seal {
 }
 
 impl Seal {
-    /// Reads the key file, or makes it with mode 0600 where there is none.
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let random = SystemRandom::new();
-        let mut key = Zeroizing::new([0_u8; 32]);
-        match std::fs::read(path) {
-            Ok(bytes) => {
-                let bytes = Zeroizing::new(bytes);
-                if bytes.len() != key.len() {
-                    return Err(Error::Encoding {
-                        what: "the seal key file",
-                        operation: "read: it must hold exactly 32 bytes",
-                    });
-                }
-                key.copy_from_slice(&bytes);
-            }
-            Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
-                random.fill(key.as_mut()).map_err(|_| Error::Encoding {
-                    what: "the seal key",
-                    operation: "made: the operating system gave no randomness",
-                })?;
-                files::write_private(path, key.as_ref())?;
-            }
-            Err(source) => {
-                return Err(Error::File {
-                    operation: "reading",
-                    path: path.to_owned(),
-                    source,
-                });
-            }
-        }
-        Self::from_key(&key, random)
+    /// Reads the key file, if there is one.
+    pub(crate) fn read(path: &Path) -> Result<Option<Self>, Error> {
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => Zeroizing::new(bytes),
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(files::file("reading", path, source)),
+        };
+        let key = bytes
+            .as_slice()
+            .try_into()
+            .map_err(|_| Error::Encoding {
+                what: "the seal key file",
+                operation: "read: it must hold exactly 32 bytes",
+            })
+            .map(Zeroizing::new)?;
+        Self::from_key(&key).map(Some)
     }
 
-    fn from_key(key: &[u8; 32], random: SystemRandom) -> Result<Self, Error> {
+    /// Makes a key and writes it with mode 0600, durably.
+    pub(crate) fn make(path: &Path) -> Result<Self, Error> {
+        let mut key = Zeroizing::new([0_u8; 32]);
+        SystemRandom::new()
+            .fill(key.as_mut())
+            .map_err(|_| Error::Encoding {
+                what: "the seal key",
+                operation: "made: the operating system gave no randomness",
+            })?;
+        files::write_private(path, key.as_ref())?;
+        Self::from_key(&key)
+    }
+
+    fn from_key(key: &[u8; 32]) -> Result<Self, Error> {
         let key = UnboundKey::new(&AES_256_GCM, key).map_err(|_| Error::Encoding {
             what: "the seal key",
             operation: "used",
         })?;
         Ok(Self {
             key: LessSafeKey::new(key),
-            random,
+            random: SystemRandom::new(),
         })
     }
 
@@ -112,9 +110,9 @@ mod tests {
     #[test]
     fn a_value_comes_back_only_under_its_name_its_key_and_unchanged() {
         let dir = tempfile::tempdir().unwrap();
-        let seal = Seal::open(&dir.path().join("a")).unwrap();
-        let again = Seal::open(&dir.path().join("a")).unwrap();
-        let other = Seal::open(&dir.path().join("b")).unwrap();
+        let seal = Seal::make(&dir.path().join("a")).unwrap();
+        let again = Seal::read(&dir.path().join("a")).unwrap().unwrap();
+        let other = Seal::make(&dir.path().join("b")).unwrap();
         let sealed = seal.seal(b"name", b"hunter2").unwrap();
         assert!(!sealed.windows(7).any(|window| window == b"hunter2"));
         assert_eq!(*again.unseal(b"name", &sealed).unwrap(), b"hunter2");
@@ -133,10 +131,11 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key");
-        Seal::open(&path).unwrap();
+        assert!(Seal::read(&path).unwrap().is_none());
+        Seal::make(&path).unwrap();
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         std::fs::write(&path, b"too short").unwrap();
-        assert!(Seal::open(&path).is_err());
+        assert!(Seal::read(&path).is_err());
     }
 }

@@ -18,6 +18,7 @@ use vitistack_protocol::message::numbered::{BodyKind, BootMode, Inspection, Inte
 
 use super::*;
 
+mod key;
 mod secrets;
 
 /// A store with its commit task; dropping it without [`Running::stop`] is a crash as far as the process can have one.
@@ -401,25 +402,48 @@ async fn a_crash_between_file_and_row_leaves_nothing_behind() {
     running.stop().await;
 }
 
-/// Damages the stopped store by `damage` and opens it again. Returns what it says.
-async fn after_damage(damage: impl FnOnce(&Path)) -> (Option<Error>, usize) {
+/// A stopped store with 30 objects, one of them in a file.
+async fn filled() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let running = Running::start(dir.path());
     for number in 1..30 {
         take(&running.store, intent(number, fence(1, 1), 3_000, vec![])).await;
     }
     take(&running.store, intent(30, fence(1, 1), 9_000, vec![])).await;
-    let id = running.store.position().store;
     running.stop().await;
+    dir
+}
+
+/// Damages a copy of the stopped store by `damage` and opens it. Returns what it says and how many objects it holds.
+fn damaged(sound: &Path, damage: impl FnOnce(&Path)) -> (Option<Error>, usize) {
+    let dir = tempfile::tempdir().unwrap();
+    let copied = std::process::Command::new("cp")
+        .args(["-a", "--"])
+        .args([sound.join("store"), sound.join("seal.key")])
+        .arg(dir.path())
+        .status()
+        .unwrap();
+    assert!(copied.success());
     damage(&dir.path().join("store"));
     let opened = open(&settings(dir.path())).unwrap();
-    let position = opened.store.position();
-    assert_eq!(opened.lost.is_none(), position.store == id);
-    assert_eq!(
-        opened.lost.is_some(),
-        dir.path().join("store.lost").exists()
-    );
-    (opened.lost, position.held.len())
+    let aside = dir.path().join("store.lost").exists();
+    assert_eq!(opened.lost.is_some(), aside);
+    (opened.lost, opened.store.position().held.len())
+}
+
+async fn after_damage(damage: impl FnOnce(&Path)) -> (Option<Error>, usize) {
+    damaged(filled().await.path(), damage)
+}
+
+#[tokio::test]
+async fn half_a_snapshot_is_no_damage() {
+    let (lost, held) = after_damage(|store| {
+        let half = store.join("db/snap.FFFFFFFFFFFFFFF0.generating");
+        std::fs::write(half, b"cut off by a full disk or a power cut").unwrap();
+    })
+    .await;
+    assert!(lost.is_none(), "{lost:?}");
+    assert_eq!(held, 30);
 }
 
 #[tokio::test]
@@ -450,17 +474,33 @@ async fn a_changed_or_missing_file_is_noticed() {
 
 #[tokio::test]
 async fn flipped_and_cut_bytes_of_the_database_are_states_and_not_panics() {
-    for place in [10, 5_000, 40_000, 70_000] {
-        after_damage(|store| {
-            let path = store.join("db/db");
-            let mut bytes = std::fs::read(&path).unwrap();
-            let place = place % bytes.len();
-            bytes[place] ^= 0xff;
-            std::fs::write(&path, bytes).unwrap();
-        })
-        .await;
+    let mut noticed = 0;
+    let sound = filled().await;
+    for file in ["db/db", "db/conf", "marker.json", "commits", "files"] {
+        for part in 0..16 {
+            let (lost, held) = damaged(sound.path(), |store| {
+                let mut path = store.join(file);
+                if path.is_dir() {
+                    path = std::fs::read_dir(path)
+                        .unwrap()
+                        .next()
+                        .unwrap()
+                        .unwrap()
+                        .path();
+                }
+                let mut bytes = std::fs::read(&path).unwrap();
+                let place = part * (bytes.len() - 1) / 15;
+                bytes[place] ^= 0x55;
+                std::fs::write(&path, bytes).unwrap();
+            });
+            let whole = lost.is_none() && held == 30;
+            let replaced = lost.is_some() && held == 0;
+            assert!(whole || replaced, "{file} {part}/15: {held} held, {lost:?}");
+            noticed += usize::from(replaced);
+        }
     }
-    after_damage(|store| {
+    assert!(noticed > 10, "only {noticed} flips were noticed");
+    let (lost, held) = after_damage(|store| {
         let log = std::fs::File::options()
             .write(true)
             .open(store.join("db/db"))
@@ -468,6 +508,25 @@ async fn flipped_and_cut_bytes_of_the_database_are_states_and_not_panics() {
         log.set_len(30_000).unwrap();
     })
     .await;
+    assert!(lost.is_some() || held == 30, "{held} held");
+}
+
+#[tokio::test]
+async fn an_earlier_state_of_the_database_is_not_taken_for_the_newest() {
+    let (lost, held) = after_damage(|store| {
+        // As seen from the database: one commit more was noted than it knows of.
+        let number = std::fs::read(store.join("commits")).unwrap();
+        let later = u64::from_be_bytes(number[..8].try_into().unwrap()) + 1;
+        let bytes = [
+            later.to_be_bytes().as_slice(),
+            &crc32fast::hash(&later.to_be_bytes()).to_be_bytes(),
+        ]
+        .concat();
+        std::fs::write(store.join("commits"), bytes).unwrap();
+    })
+    .await;
+    assert!(matches!(lost, Some(Error::Incomplete { .. })), "{lost:?}");
+    assert_eq!(held, 0);
 }
 
 #[tokio::test]
@@ -476,12 +535,12 @@ async fn a_newer_format_is_refused_and_left_alone() {
     Running::start(dir.path()).stop().await;
     let marker = dir.path().join("store/marker.json");
     let text = std::fs::read_to_string(&marker).unwrap();
-    std::fs::write(&marker, text.replace("\"format\":1", "\"format\":2")).unwrap();
+    std::fs::write(&marker, text.replace("\"format\":2", "\"format\":3")).unwrap();
     let Err(error) = open(&settings(dir.path())) else {
         unreachable!("a newer store was opened");
     };
     assert_eq!(error.class(), Class::Newer);
-    assert!(error.to_string().contains("format 2"), "{error}");
+    assert!(error.to_string().contains("format 3"), "{error}");
     assert!(!dir.path().join("store.lost").exists());
 }
 

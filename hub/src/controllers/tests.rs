@@ -46,7 +46,8 @@ impl Site {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let stop = CancellationToken::new();
         let server = vitistack_standalone::Options {
-            data_dir: directory.path().to_owned(),
+            data_dir: directory.path().join("data"),
+            key_file: directory.path().join("seal.key"),
             listen: "127.0.0.1:0".parse().expect("an address"),
             crds: vitistack_api::crd::crds(),
         }

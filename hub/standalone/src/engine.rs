@@ -435,6 +435,10 @@ fn refusal(resource: &Resource, key: &Key, refused: &Refused) -> Failure {
             Failure::namespace_terminating(resource, &key.name, &key.namespace)
         }
         Refused::TooLarge(limit) => Failure::too_large(*limit),
+        Refused::Full(free) => Failure::full(*free),
+        Refused::Unwritable => Failure::unavailable(
+            "the disk of the store cannot be written; see the log of the server",
+        ),
         Refused::Closed => Failure::unavailable("the store takes no writes; the server is ending"),
     }
 }

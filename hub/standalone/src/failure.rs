@@ -271,6 +271,17 @@ impl Failure {
         Self::plain(413, "RequestEntityTooLarge", message)
     }
 
+    /// The disk has no room. The code of its own tells it from what a retry heals.
+    pub(crate) fn full(free: u64) -> Self {
+        Self::plain(
+            507,
+            "InsufficientStorage",
+            format!(
+                "the store is full: {free} bytes are free on its disk; make room there, then writes are taken again"
+            ),
+        )
+    }
+
     /// The server cannot take this now.
     pub(crate) fn unavailable(why: &str) -> Self {
         Self::plain(503, "ServiceUnavailable", why.to_owned())

@@ -56,6 +56,8 @@ pub use identity::Error as IdentityError;
 pub struct Options {
     /// Holds everything: objects, certificates, token, kubeconfig. Made with mode 0700.
     pub data_dir: PathBuf,
+    /// Key that the objects are sealed with: 32 bytes. Outside `data_dir`; made with mode 0600 where there is none yet.
+    pub key_file: PathBuf,
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
     /// The kinds to serve beside the built-in ones.
@@ -104,12 +106,13 @@ impl Options {
     pub async fn start(self, ending: CancellationToken) -> Result<Server, Error> {
         let Self {
             data_dir,
+            key_file,
             listen,
             crds,
         } = self;
         let (identity, handle, writer) = {
             let data_dir = data_dir.clone();
-            blocking(move || open(&data_dir, listen)).await??
+            blocking(move || open(&data_dir, &key_file, listen)).await??
         };
         let mut tasks = JoinSet::new();
         tasks.spawn_blocking(move || writer.run().map_err(store_error));
@@ -181,11 +184,13 @@ impl Server {
 
 fn open(
     data_dir: &Path,
+    key_file: &Path,
     listen: SocketAddr,
 ) -> Result<(identity::Identity, store::Handle, store::Writer), Error> {
+    store::must_be_outside(key_file, data_dir).map_err(store_error)?;
     let identity =
         identity::Identity::load(&data_dir.join("api"), listen.ip()).map_err(Error::Identity)?;
-    let (handle, writer) = store::open(&data_dir.join("store")).map_err(store_error)?;
+    let (handle, writer) = store::open(&data_dir.join("store"), key_file).map_err(store_error)?;
     Ok((identity, handle, writer))
 }
 

@@ -17,13 +17,21 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
 mod disk;
+mod engine;
+mod error;
+mod files;
+mod migrate;
+mod record;
 mod row;
+mod seal;
 #[cfg(test)]
 mod tests;
+mod whole;
 mod writer;
 
-pub(crate) use disk::Error as DiskError;
+pub(crate) use error::Error as DiskError;
 pub(crate) use row::{Key, Row};
+pub(crate) use seal::must_be_outside;
 
 /// Writes that may wait. More waiting clients than this are held at the sender.
 const QUEUE: usize = 256;
@@ -88,6 +96,12 @@ pub(crate) enum Refused {
     /// The object is larger than an object may be.
     #[error("the object is larger than {0} bytes")]
     TooLarge(usize),
+    /// The disk has no room for it.
+    #[error("the disk is full: {0} bytes are free")]
+    Full(u64),
+    /// The disk takes nothing at present.
+    #[error("the disk cannot be written")]
+    Unwritable,
     /// The store takes no writes any more.
     #[error("the store takes no writes")]
     Closed,
@@ -143,9 +157,10 @@ pub(crate) enum Since {
 /// The writer, to be run to its end on a thread of its own.
 pub(crate) use writer::Writer;
 
-/// Opens the store in `directory`: reads all rows, returns access and the writer.
-pub(crate) fn open(directory: &Path) -> Result<(Handle, Writer), DiskError> {
-    let (disk, rows, version) = disk::Disk::open(directory)?;
+/// Opens the store in `directory`, sealed with the key in `key_file`: reads all rows, returns access and the writer.
+/// The key is made where the store is new or not sealed yet.
+pub(crate) fn open(directory: &Path, key_file: &Path) -> Result<(Handle, Writer), DiskError> {
+    let (disk, rows, version) = disk::Disk::open(directory, key_file)?;
     let state = State {
         rows,
         version,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams};
+use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, ResourceExt};
 use tempfile::TempDir;
@@ -51,6 +51,7 @@ impl Hub {
         let cancel = CancellationToken::new();
         let options = vitistack_standalone::Options {
             data_dir: place.path().join("api"),
+            key_file: place.path().join("seal.key"),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             crds: vitistack_api::crd::crds(),
         };
@@ -142,6 +143,14 @@ impl Hub {
     pub(crate) async fn delete_agent(&self, name: &str) {
         self.agents_api()
             .delete(name, &DeleteParams::default())
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn revoke_agent(&self, name: &str) {
+        let patch = Patch::Merge(serde_json::json!({ "spec": { "revoked": true } }));
+        self.agents_api()
+            .patch(name, &PatchParams::default(), &patch)
             .await
             .unwrap();
     }

@@ -3,11 +3,19 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{DiskError, Expect, Handle, Key, Page, Refused, Row, Since, Write, open};
+use super::{DiskError, Expect, Handle, Key, Page, Refused, Row, Since, Write, Writer, open};
+
+mod damage;
+mod sealing;
+
+/// The store in `directory`, with its key beside it.
+fn reopen(directory: &Path) -> Result<(Handle, Writer), DiskError> {
+    open(&directory.join("store"), &directory.join("seal.key"))
+}
 
 /// A store whose writer runs on a thread, ended by dropping the handle.
 fn start(directory: &Path) -> (Handle, std::thread::JoinHandle<Result<(), DiskError>>) {
-    let (handle, writer) = open(directory).unwrap();
+    let (handle, writer) = reopen(directory).unwrap();
     (handle, std::thread::spawn(move || writer.run()))
 }
 
@@ -192,9 +200,9 @@ async fn an_emptied_store_is_not_taken_for_a_new_one() {
     let (handle, thread) = start(directory.path());
     drop(handle);
     thread.join().unwrap().unwrap();
-    std::fs::remove_dir_all(directory.path().join("sled")).unwrap();
+    std::fs::remove_dir_all(directory.path().join("store/rows")).unwrap();
     assert!(matches!(
-        open(directory.path()).unwrap_err(),
+        reopen(directory.path()).unwrap_err(),
         DiskError::Emptied(_)
     ));
 }
@@ -208,13 +216,13 @@ async fn a_damaged_row_is_reported() {
         .unwrap();
     drop(handle);
     thread.join().unwrap().unwrap();
-    let sled = sled::open(directory.path().join("sled")).unwrap();
+    let sled = sled::open(directory.path().join("store/rows")).unwrap();
     let (key, value) = sled.scan_prefix(b"o/").next().unwrap().unwrap();
     let mut damaged = value.to_vec();
     *damaged.last_mut().unwrap() ^= 1;
     sled.insert(key, damaged).unwrap();
     sled.flush().unwrap();
     drop(sled);
-    let error = open(directory.path()).unwrap_err();
+    let error = reopen(directory.path()).unwrap_err();
     assert!(matches!(&error, DiskError::Damaged(_)), "{error}");
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::disk::{Change, Disk, Error};
+use super::disk::{Change, Disk};
+use super::error::Error;
 use super::row::{Key, Row};
 use super::{Event, Expect, Order, Refused, Shared, Write};
 
@@ -48,10 +49,17 @@ impl Writer {
         }
     }
 
-    /// Writes until the last handle is gone. After an error of the disk nothing more is written:
-    /// what is on it is unknown until it is opened anew.
+    /// Writes until the last handle is gone. While the disk takes nothing (it is full, mostly), writes are refused and
+    /// everything can be read; the first write that finds it well again goes through.
+    ///
+    /// # Errors
+    ///
+    /// When the files turn out to be damaged.
     pub(crate) fn run(mut self) -> Result<(), Error> {
         while let Some(first) = self.orders.blocking_recv() {
+            if self.disk.is_broken() {
+                self.mend()?;
+            }
             let mut group = Group::default();
             let mut version = self.shared.read().version;
             let mut next = Some(first);
@@ -69,17 +77,58 @@ impl Writer {
                 answers,
                 ..
             } = group;
+            let mut refused = None;
             if !changes.is_empty() {
-                // Dropped answers tell the waiting clients that the store is closed.
-                self.disk.commit(&changes, version)?;
-                self.shared.publish(events);
+                match self.disk.commit(&changes, version) {
+                    Ok(()) => self.shared.publish(events),
+                    // Dropped answers tell the waiting clients that the store is closed.
+                    Err(error) if !error.may_pass() => return Err(error),
+                    Err(error) => refused = Some(self.refusal(error)),
+                }
             }
             for (client, answer) in answers {
+                let answer = match (&refused, answer) {
+                    (Some(refused), Ok(_)) => Err(refused.clone()),
+                    (_, answer) => answer,
+                };
                 // A client that went away does not want to know.
                 drop(client.send(answer));
             }
         }
         Ok(())
+    }
+
+    /// Tries to make the disk writable again. That it is not is no error of this.
+    fn mend(&mut self) -> Result<(), Error> {
+        let shared = self.shared.clone();
+        let version = shared.read().version;
+        let truth = |key: &Key| shared.read().rows.get(key).cloned();
+        match self.disk.mend(truth, version) {
+            None => Ok(()),
+            Some(Ok(())) => {
+                tracing::info!("the store of the API writes again");
+                Ok(())
+            }
+            Some(Err(error)) if !error.may_pass() => Err(error),
+            Some(Err(error)) => {
+                self.refusal(error);
+                Ok(())
+            }
+        }
+    }
+
+    /// What clients are told of an error of the disk. It is logged once for every write or try that met it.
+    fn refusal(&self, error: Error) -> Refused {
+        let refused = if error.is_full() {
+            Refused::Full(self.disk.free_bytes())
+        } else {
+            Refused::Unwritable
+        };
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "the store of the API cannot be written; everything can be read, and writes are refused"
+        );
+        refused
     }
 
     fn take(&self, group: &mut Group, version: &mut u64, order: Order) {
@@ -98,10 +147,21 @@ impl Writer {
 
     /// The row that the write replaces, if the write may be.
     fn check(&self, group: &Group, write: &Write) -> Result<Option<Arc<Row>>, Refused> {
+        if self.disk.is_broken() {
+            return Err(match self.disk.is_nearly_full() {
+                Some(free) => Refused::Full(free),
+                None => Refused::Unwritable,
+            });
+        }
         let current = self.newest(group, &write.key);
         match (write.expect, &current) {
             (Expect::Absent, Some(_)) => Err(Refused::Exists),
-            (Expect::Absent, None) => self.open_namespace(group, &write.key).map(|()| None),
+            (Expect::Absent, None) => {
+                self.open_namespace(group, &write.key)?;
+                self.disk
+                    .is_nearly_full()
+                    .map_or(Ok(None), |free| Err(Refused::Full(free)))
+            }
             (Expect::Version(_), None) => Err(Refused::Missing),
             (Expect::Version(version), Some(row)) if row.version != version => {
                 Err(Refused::Changed)

@@ -8,6 +8,7 @@
     reason = "what fails here fails the test, helpers included"
 )]
 
+mod full;
 mod kubectl;
 mod lifecycle;
 mod objects;

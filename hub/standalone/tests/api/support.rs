@@ -33,6 +33,12 @@ impl Running {
         Self::start_in(tempfile::tempdir().unwrap(), any).await
     }
 
+    /// In a directory on a filesystem of the test's own.
+    pub(crate) async fn start_on(place: &Path) -> Self {
+        let any = "127.0.0.1:0".parse().unwrap();
+        Self::start_in(tempfile::tempdir_in(place).unwrap(), any).await
+    }
+
     async fn start_in(directory: TempDir, listen: SocketAddr) -> Self {
         // A second install in the same process is refused, and no loss.
         rustls::crypto::ring::default_provider()
@@ -41,7 +47,8 @@ impl Running {
         let mut crds = vitistack_api::crd::crds();
         crds.push(widgets());
         let options = Options {
-            data_dir: directory.path().to_owned(),
+            data_dir: directory.path().join("data"),
+            key_file: directory.path().join("seal.key"),
             listen,
             crds,
         };

@@ -19,7 +19,7 @@ use serial::{Serial, now};
 use timeline::{Part, Stamps, Whose};
 
 /// What the agent has to log for the timeline.
-const LOG: (&str, &str) = ("RUST_LOG", "info,vitistack_drivers::baremetal=debug");
+const LOG: (&str, &str) = ("VITISTACK_LOG", "info,vitistack_drivers::baremetal=debug");
 const MACHINES: &str = "/apis/vitistack.io/v1alpha1/namespaces/default/machines";
 
 /// Tiny OS on both firmwares, and Debian once.
