@@ -103,18 +103,34 @@ fn complaint(case: &Case, index: usize, finding: &Finding) -> String {
 }
 
 fn print_table(areas: &BTreeMap<String, Tally>) {
-    println!("{:<24} {:>6} {:>9} {:>6} {:>22}", "area", "cases", "requests", "equal", "differ as documented");
+    println!(
+        "{:<24} {:>6} {:>9} {:>6} {:>22}",
+        "area", "cases", "requests", "equal", "differ as documented"
+    );
     let mut sum = Tally::default();
     for (area, tally) in areas {
-        let Tally { cases, requests, equal, documented } = tally;
+        let Tally {
+            cases,
+            requests,
+            equal,
+            documented,
+        } = tally;
         println!("{area:<24} {cases:>6} {requests:>9} {equal:>6} {documented:>22}");
         sum.cases += cases;
         sum.requests += requests;
         sum.equal += equal;
         sum.documented += documented;
     }
-    let Tally { cases, requests, equal, documented } = sum;
-    println!("{:<24} {cases:>6} {requests:>9} {equal:>6} {documented:>22}", "all");
+    let Tally {
+        cases,
+        requests,
+        equal,
+        documented,
+    } = sum;
+    println!(
+        "{:<24} {cases:>6} {requests:>9} {equal:>6} {documented:>22}",
+        "all"
+    );
 }
 
 #[test]
@@ -125,6 +141,10 @@ fn the_page_about_differences_is_the_table() {
     if held != wanted {
         let beside = peer::root().join("target/standalone-api.md");
         std::fs::write(&beside, &wanted).expect("target/ is writable");
-        panic!("{} is out of date; what it should be is in {}", path.display(), beside.display());
+        panic!(
+            "{} is out of date; what it should be is in {}",
+            path.display(),
+            beside.display()
+        );
     }
 }

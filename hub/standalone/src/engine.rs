@@ -219,14 +219,21 @@ impl Engine {
         writable(resource)?;
         for _ in 0..ATTEMPTS {
             let row = self.store.row(key);
-            let shown = row.as_ref().map(|row| view::outward(resource, row.object()));
+            let shown = row
+                .as_ref()
+                .map(|row| view::outward(resource, row.object()));
             let laid = match &shown {
-                None if part == Part::Status => return Err(Failure::not_found(resource, &key.name)),
+                None if part == Part::Status => {
+                    return Err(Failure::not_found(resource, &key.name));
+                }
                 None => owned::applied(resource, &owned::nothing(resource), applied, part, ask)?,
                 Some(shown) => owned::applied(resource, shown, applied, part, ask)?,
             };
-            let mut decoded =
-                admit::decode(resource, admit::Parsed::whole(laid), FieldValidation::Ignore)?;
+            let mut decoded = admit::decode(
+                resource,
+                admit::Parsed::whole(laid),
+                FieldValidation::Ignore,
+            )?;
             decoded.warnings.extend(applied.warnings.iter().cloned());
             let Some(row) = row else {
                 owned::must_be_new(resource, &key.name, &decoded.object)?;

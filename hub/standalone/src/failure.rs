@@ -149,7 +149,8 @@ impl Failure {
                 let parts: Vec<String> = managers
                     .iter()
                     .map(|(manager, paths)| {
-                        let paths: Vec<String> = paths.iter().map(|path| format!("\n- {path}")).collect();
+                        let paths: Vec<String> =
+                            paths.iter().map(|path| format!("\n- {path}")).collect();
                         format!("conflicts with {manager}:{}", paths.concat())
                     })
                     .collect();

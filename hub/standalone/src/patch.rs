@@ -77,7 +77,9 @@ pub(crate) fn applied(body: &[u8], validation: FieldValidation) -> Result<Applie
         && let Err(error) = parse(serde_saphyr::options::DuplicateKeyPolicy::Error)
     {
         if validation == FieldValidation::Strict {
-            return Err(Failure::bad_request(format!("error strict decoding YAML: {error}")));
+            return Err(Failure::bad_request(format!(
+                "error strict decoding YAML: {error}"
+            )));
         }
         warnings.push(error.to_string());
     }

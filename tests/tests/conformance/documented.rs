@@ -24,7 +24,10 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         real: "Discovery carries `storageVersionHash`, a digest of the version in which etcd holds a kind.",
         ours: "The field is absent.",
         why: "There is one version of each kind, and no stored objects to be migrated.",
-        shows: &[("/apis/", "storageVersionHash"), ("/api/v1", "storageVersionHash")],
+        shows: &[
+            ("/apis/", "storageVersionHash"),
+            ("/api/v1", "storageVersionHash"),
+        ],
     },
     Difference {
         id: "installation of definitions",
@@ -54,10 +57,9 @@ pub(crate) fn excuse(step: &Step, finding: &Finding) -> Option<&'static str> {
     DIFFERENCES
         .iter()
         .find(|difference| {
-            difference
-                .shows
-                .iter()
-                .any(|(request, path)| step.request.contains(request) && finding.path.contains(path))
+            difference.shows.iter().any(|(request, path)| {
+                step.request.contains(request) && finding.path.contains(path)
+            })
         })
         .map(|difference| difference.id)
 }
@@ -72,7 +74,14 @@ pub(crate) fn page() -> String {
          may differ, and nothing else. This page is made from the table that the suite uses.\n\n\
          | what | kube-apiserver | standalone | why |\n|---|---|---|---|\n",
     );
-    for Difference { id, real, ours, why, .. } in DIFFERENCES {
+    for Difference {
+        id,
+        real,
+        ours,
+        why,
+        ..
+    } in DIFFERENCES
+    {
         page.push_str(&format!("| {id} | {real} | {ours} | {why} |\n"));
     }
     page

@@ -59,7 +59,15 @@ pub(super) fn applied(
     if object::metadata(stated).is_some_and(|meta| meta.contains_key("managedFields")) {
         return Err(Failure::bad_request("metadata.managedFields must be nil"));
     }
-    let result = fields::apply(&resource.owned, shown, stated, managed, &writer, ask.force, &ignored);
+    let result = fields::apply(
+        &resource.owned,
+        shown,
+        stated,
+        managed,
+        &writer,
+        ask.force,
+        &ignored,
+    );
     let (laid, managed) = result.map_err(|refusal| match refusal {
         Refusal::Conflicts(conflicts) => Failure::apply_conflict(&conflicts),
         Refusal::Untyped(wrong) => untyped(resource, stated, &wrong),
@@ -82,11 +90,17 @@ pub(super) fn must_be_new(resource: &Resource, name: &str, object: &Value) -> Re
 }
 
 fn untyped(resource: &Resource, stated: &Value, wrong: &[String]) -> Failure {
-    let place = format!("{}/{}", object::text(stated, "namespace"), object::name(stated));
+    let place = format!(
+        "{}/{}",
+        object::text(stated, "namespace"),
+        object::name(stated)
+    );
     let kind = format!("{}, Kind={}", resource.api_version(), resource.kind);
     let text = match wrong {
         [one] => one.clone(),
         many => format!("errors:\n  {}", many.join("\n  ")),
     };
-    Failure::internal(&format!("failed to create typed patch object ({place}; {kind}): {text}"))
+    Failure::internal(&format!(
+        "failed to create typed patch object ({place}; {kind}): {text}"
+    ))
 }

@@ -210,7 +210,9 @@ fn written(resource: &Resource, done: Done, form: Form) -> Response<Body> {
 
 fn ask(query: &Query, request: &Request<Incoming>) -> Ask {
     let agent = request.headers().get(USER_AGENT);
-    let agent = agent.and_then(|header| header.to_str().ok()).unwrap_or_default();
+    let agent = agent
+        .and_then(|header| header.to_str().ok())
+        .unwrap_or_default();
     Ask {
         dry_run: query.dry_run,
         validation: query.validation,
@@ -232,7 +234,11 @@ fn manager(named: &str, agent: &str) -> String {
         }
         name.push(letter);
     }
-    if name.is_empty() { "unknown".to_owned() } else { name }
+    if name.is_empty() {
+        "unknown".to_owned()
+    } else {
+        name
+    }
 }
 
 fn form(request: &Request<Incoming>) -> Result<Form, Failure> {

@@ -63,16 +63,15 @@ impl Stamps {
             if at < self.applied {
                 continue;
             }
-            let fields = &line["fields"];
-            match fields["message"].as_str().unwrap_or_default() {
+            match line["message"].as_str().unwrap_or_default() {
                 "intent stored" => first(&mut self.stored, at),
                 "boot script fetched" => first(&mut self.script, at),
                 "guest phones home" => first(&mut self.phoned, at),
                 "the BMC answered" => self.requests.push(Request {
-                    begun: at - fields["milliseconds"].as_f64().unwrap_or_default() / 1000.0,
+                    begun: at - line["milliseconds"].as_f64().unwrap_or_default() / 1000.0,
                     answered: at,
-                    is_reset: fields["method"] == "POST"
-                        && fields["path"]
+                    is_reset: line["method"] == "POST"
+                        && line["path"]
                             .as_str()
                             .is_some_and(|path| path.ends_with("ComputerSystem.Reset")),
                 }),

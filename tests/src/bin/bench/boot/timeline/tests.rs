@@ -56,11 +56,11 @@ fn the_agents_log_and_the_serial_port_are_read() {
         ..Stamps::default()
     };
     read.read_agent(concat!(
-        r#"{"timestamp":"2001-09-09T01:46:39.5Z","fields":{"message":"intent stored"}}"#,
+        r#"{"timestamp":"2001-09-09T01:46:39.5Z","message":"intent stored"}"#,
         "\nno JSON\n",
-        r#"{"timestamp":"2001-09-09T01:46:41Z","fields":{"message":"intent stored"}}"#,
+        r#"{"timestamp":"2001-09-09T01:46:41Z","message":"intent stored"}"#,
         "\n",
-        r#"{"timestamp":"2001-09-09T01:46:42Z","fields":{"message":"the BMC answered","method":"POST","path":"/redfish/v1/Systems/1/Actions/ComputerSystem.Reset","milliseconds":500}}"#,
+        r#"{"timestamp":"2001-09-09T01:46:42Z","message":"the BMC answered","method":"POST","path":"/redfish/v1/Systems/1/Actions/ComputerSystem.Reset","milliseconds":500}"#,
     ));
     read.read_serial(&[
         (999_999_999.0, "installer: VitiStack 0.1.0".to_owned()),
