@@ -2,9 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use vitistack_tests::peer::{program, root};
+use vitistack_tests::peer::root;
 
-const PROGRAMS: [&str; 3] = ["vitistack-agent", "vitistack-hub", "kubectl-viti"];
+const PROGRAMS: [&str; 4] = [
+    "vitistack-agent",
+    "vitistack-hub",
+    "vitistack-installer",
+    "kubectl-viti",
+];
 
 /// What the feature puts into a program, as `vitistack-fault` has it.
 fn mark() -> String {
@@ -41,30 +46,36 @@ fn text(program: &Path) -> String {
     String::from_utf8_lossy(&std::fs::read(program).unwrap()).into_owned()
 }
 
-/// Programs in `target/<folder>`, as far as they were built.
-fn built(folder: &str) -> Vec<PathBuf> {
-    let dir = root().join("target").join(folder);
-    let all = PROGRAMS.iter().chain(&["vitistack-installer"]);
-    all.map(|name| dir.join(name))
-        .filter(|path| path.exists())
-        .collect()
+/// Programs in `dir`, as far as they were built.
+fn built(dir: &Path) -> Vec<PathBuf> {
+    let all = PROGRAMS.iter().map(|name| dir.join(name));
+    all.filter(|path| path.exists()).collect()
+}
+
+/// The folder of the programs that were built with this test.
+fn own() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.parent().and_then(Path::parent).unwrap().to_owned()
 }
 
 #[test]
 fn programs_are_built_without_fault_points() {
     let mark = mark();
-    for name in PROGRAMS {
-        let is_clean = !text(&program(name)).contains(&mark);
+    for program in built(&own()) {
+        let is_clean = !text(&program).contains(&mark);
+        let shown = program.display();
         assert!(
             is_clean,
-            "{name} can be killed: cargo build --workspace --bins"
+            "{shown} can be killed: cargo build --workspace --bins"
         );
     }
     let places = places();
     assert!(places.len() > 30, "{places:?}");
-    for release in built("release")
-        .into_iter()
-        .chain(built("x86_64-unknown-linux-gnu/release"))
+    let target = root().join("target");
+    let releases = ["release", "x86_64-unknown-linux-gnu/release"];
+    for release in releases
+        .iter()
+        .flat_map(|folder| built(&target.join(folder)))
     {
         let (text, shown) = (text(&release), release.display());
         assert!(!text.contains(&mark), "{shown} can be killed");
@@ -77,7 +88,7 @@ fn programs_are_built_without_fault_points() {
 #[test]
 fn programs_of_the_crash_matrix_have_them() {
     // Where tests/fault/build.sh was run; the crash matrix itself fails without them.
-    for program in built("fault") {
+    for program in built(&root().join("target/fault")) {
         let is_armed = text(&program).contains(&mark());
         assert!(is_armed, "{}: run tests/fault/build.sh", program.display());
     }

@@ -205,11 +205,11 @@ impl Arguments {
     }
 }
 
-/// Hits of the lives without a death.
+/// Hits of a life without a death.
 fn quiet_hits(lives: &[Life]) -> Hits {
     let mut hits = Hits::default();
     for life in lives.iter().filter(|life| life.is_quiet()) {
-        hits.merge(&life.outcome.hits);
+        hits.least(&life.outcome.hits);
     }
     hits
 }

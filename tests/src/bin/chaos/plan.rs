@@ -79,11 +79,25 @@ fn lives(points: &[&str], hits: &Hits) -> VecDeque<Orders> {
     let mut installs = [true, false].map(|is_agent| of(Phase::Install, is_agent));
     let mut wipes = [true, false].map(|is_agent| of(Phase::Wipe, is_agent));
     let mut releases = [true, false].map(|is_agent| of(Phase::Release, is_agent));
+    let mut again = [true, false].map(|is_agent| -> VecDeque<&str> {
+        let installed = of(Phase::Install, is_agent);
+        let names = points.iter().copied();
+        names
+            .filter(|name| installed.iter().any(|kill| kill.point == *name))
+            .collect()
+    });
     let mut lives = VecDeque::new();
     loop {
         let take = |queues: &mut [VecDeque<Kill>; 2]| -> Vec<Kill> {
             queues.iter_mut().filter_map(VecDeque::pop_front).collect()
         };
+        let is_over = [&starts, &installs, &wipes, &releases]
+            .into_iter()
+            .flatten()
+            .all(VecDeque::is_empty);
+        if is_over {
+            return lives;
+        }
         let mut orders = Orders {
             start: take(&mut starts),
             install: take(&mut installs),
@@ -94,8 +108,21 @@ fn lives(points: &[&str], hits: &Hits) -> VecDeque<Orders> {
         if !orders.wipe {
             orders.delete = take(&mut releases);
         }
-        if orders.start.is_empty() && orders.install.is_empty() && orders.delete.is_empty() {
-            return lives;
+        // What has died on the way to Running dies on the way out as well, where nothing else of its program does.
+        let phase = if orders.wipe {
+            Phase::Wipe
+        } else {
+            Phase::Release
+        };
+        for (queue, is_agent) in again.iter_mut().zip([true, false]) {
+            let is_taken = orders
+                .delete
+                .iter()
+                .any(|kill| (program(&kill.point) == Some(Program::Agent)) == is_agent);
+            let next = queue.iter().position(|point| hits.of(point, phase) > 0);
+            if let (false, Some(point)) = (is_taken, next.and_then(|at| queue.remove(at))) {
+                orders.delete.push(kill(point, phase, hits));
+            }
         }
         lives.push_back(orders);
     }

@@ -129,16 +129,13 @@ impl Hits {
             .find(|phase| phases.contains_key(phase))
     }
 
-    /// Takes over what another site saw.
-    pub(crate) fn merge(&mut self, other: &Self) {
+    /// Takes over what another life saw: of what both hit, the smaller number, since a point is to be reached in any life.
+    pub(crate) fn least(&mut self, other: &Self) {
         for (point, phases) in &other.counts {
             for (phase, count) in phases {
-                *self
-                    .counts
-                    .entry(point.clone())
-                    .or_default()
-                    .entry(*phase)
-                    .or_default() += count;
+                let known = self.counts.entry(point.clone()).or_default();
+                let least = known.entry(*phase).or_insert(*count);
+                *least = (*least).min(*count);
             }
         }
     }

@@ -125,7 +125,7 @@ impl Table {
         let (hits, kills) = (self.hits(), self.kills());
         let mut text = format!(
             "\n{:<42} {:<10}{}  kills\n",
-            "point",
+            "point, and its hits in one life",
             "kind",
             PHASES.map(|phase| format!("{:>8}", phase.name())).concat()
         );
