@@ -108,8 +108,14 @@ impl Table {
         crate::quiet_hits(&self.lives)
     }
 
+    /// Every life was lived as it should be. A whole run (`lost` is a part of it) has as many points as it is to have.
     pub(crate) fn is_good(&self) -> bool {
-        self.lives.iter().all(Life::is_good) && self.lost.as_ref().is_none_or(Lost::is_good)
+        let points = self.kills().len();
+        self.lives.iter().all(Life::is_good)
+            && self
+                .lost
+                .as_ref()
+                .is_none_or(|lost| lost.is_good() && points >= LEAST_POINTS)
     }
 
     fn kills(&self) -> BTreeMap<&str, usize> {
@@ -164,13 +170,13 @@ impl Table {
         let counts = self.counts();
         writeln!(
             text,
-            "\nchaos: {} kills, {} of {} points covered ({} at least are asked for), {} pairs, {} installations checked, \
-             {} lost, {} repeated, {} failed, {} s",
+            "\nchaos: {} kills, {} of {} points covered ({} at least are asked for), {} installations with two deaths or more, \
+             {} installations checked, {} lost, {} repeated, {} failed, {} s",
             counts["kills"],
             counts["covered"],
             counts["points"],
             LEAST_POINTS,
-            counts["pairs"],
+            counts["doubles"],
             counts["installations"],
             counts["lost"],
             counts["repeated"],
@@ -205,7 +211,7 @@ impl Table {
                     .count(),
             ),
             (
-                "pairs",
+                "doubles",
                 self.lives
                     .iter()
                     .filter(|life| life.orders.install.len() > 1)
