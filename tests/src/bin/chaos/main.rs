@@ -46,6 +46,10 @@ struct Arguments {
     /// Print what would be killed where after the lives without a death, and stop.
     #[arg(long)]
     list: bool,
+    /// Take the points and their hits from what an earlier run wrote with --json, instead of living without a death
+    /// first.
+    #[arg(long, value_name = "FILE")]
+    recorded: Option<PathBuf>,
     /// Write the results here as well.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -54,9 +58,23 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let began = Instant::now();
+    let known = match &arguments.recorded {
+        None => None,
+        Some(path) => {
+            let text = std::fs::read_to_string(path).unwrap_or_default();
+            let Some(hits) = Hits::read(&text) else {
+                eprintln!("chaos: {} is not what --json wrote", path.display());
+                return ExitCode::FAILURE;
+            };
+            Some(hits)
+        }
+    };
     peer::use_programs(peer::root().join("target/fault"));
     let shared = Shared {
-        table: Mutex::new(Table::default()),
+        table: Mutex::new(Table {
+            known,
+            ..Table::default()
+        }),
         plan: Mutex::new(None),
         recorded: std::sync::Barrier::new(MODES.len()),
     };
@@ -100,14 +118,17 @@ impl Shared {
     /// Everything that happens on one site.
     fn site(&self, mode: Mode, arguments: &Arguments) {
         let mut site = None;
-        for wipe in [true, false] {
+        let quiet: &[bool] = match arguments.recorded {
+            Some(_) => &[],
+            None => &[true, false],
+        };
+        for &wipe in quiet {
             let quiet = Orders {
                 wipe,
                 ..Orders::default()
             };
             self.life(&mut site, mode, &quiet);
         }
-        // The points of a start, too.
         self.recorded.wait();
         self.make_plan(arguments);
         while !arguments.list

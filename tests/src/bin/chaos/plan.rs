@@ -68,12 +68,18 @@ pub(crate) fn singles<'a>(points: impl Iterator<Item = &'a str>, hits: &Hits) ->
 
 fn lives(points: &[&str], hits: &Hits) -> VecDeque<Orders> {
     let of = |phase: Phase, is_agent: bool| -> VecDeque<Kill> {
-        points
-            .iter()
-            .filter(|point| hits.phase(point) == Some(phase))
-            .filter(|point| (program(point) == Some(Program::Agent)) == is_agent)
-            .map(|point| kill(point, phase, hits))
-            .collect()
+        let here = points.iter().filter(|point| {
+            hits.phase(point) == Some(phase) && (program(point) == Some(Program::Agent)) == is_agent
+        });
+        // Hub and installer in turns: a run that is cut short has seen something of each.
+        let (mut one, mut other): (VecDeque<&str>, VecDeque<&str>) =
+            here.partition(|point| program(point) == Some(Program::Installer));
+        let mut kills = VecDeque::new();
+        while let Some(point) = one.pop_front().or_else(|| other.pop_front()) {
+            kills.push_back(kill(point, phase, hits));
+            std::mem::swap(&mut one, &mut other);
+        }
+        kills
     };
     let mut starts = [true, false].map(|is_agent| of(Phase::Start, is_agent));
     let mut installs = [true, false].map(|is_agent| of(Phase::Install, is_agent));
@@ -196,15 +202,46 @@ mod tests {
             .collect();
         died.sort_unstable();
         assert_eq!(died, hits.points().collect::<Vec<_>>());
-        assert!(
-            lives
-                .iter()
-                .all(|orders| orders.install.len() + orders.start.len() <= 1)
-        );
-        assert!(lives.iter().all(|orders| orders.delete.len() <= 1));
+        let agents = |kills: &[Kill]| {
+            let all = kills.iter();
+            all.filter(|kill| program(&kill.point) == Some(Program::Agent))
+                .count()
+        };
+        for kills in lives
+            .iter()
+            .flat_map(|orders| [&orders.install, &orders.delete])
+        {
+            assert!(agents(kills) <= 1, "{kills:?}");
+            assert!(kills.len() - agents(kills) <= 1, "{kills:?}");
+        }
         let read = lives.iter().flat_map(|orders| &orders.install);
         let read: Vec<u32> = read.map(|kill| kill.skip).collect();
         assert_eq!(read, [0, 10]);
+    }
+
+    #[test]
+    fn what_died_on_the_way_to_running_dies_on_the_way_out_where_it_is_hit_there() {
+        let mut hits = hits();
+        hits.add("agent.bmc.read.after", Phase::Release);
+        hits.add("agent.bmc.power-on.after", Phase::Wipe);
+        let plan = singles(hits.points(), &hits);
+        let all = plan.anywhere.iter();
+        let out: Vec<(bool, &str)> = all
+            .flat_map(|orders| orders.delete.iter().map(|kill| (orders.wipe, kill)))
+            .map(|(wipe, kill)| (wipe, kill.point.as_str()))
+            .collect();
+        // The one life with a wipe has an agent's death of its own.
+        let expected = [
+            (true, "agent.bmc.power-off.after"),
+            (false, "agent.bmc.shut-down.after"),
+        ];
+        assert_eq!(out, expected);
+        let mut more = hits.clone();
+        more.add("agent.other.before", Phase::Install);
+        let plan = singles(more.points(), &more);
+        let last = plan.anywhere.back().map(|orders| orders.delete.clone());
+        let expected = vec![kill("agent.bmc.read.after", Phase::Release, &more)];
+        assert_eq!(last, Some(expected));
     }
 
     #[test]

@@ -109,6 +109,21 @@ impl Hits {
         *phases.entry(phase).or_default() += 1;
     }
 
+    /// Reads what an earlier run wrote with `--json`.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let mut hits = Self::default();
+        let value: serde_json::Value = serde_json::from_str(text).ok()?;
+        for point in value["points"].as_array()? {
+            for phase in PHASES {
+                let count = point["hits"][phase.name()].as_u64().unwrap_or(0);
+                for _ in 0..count {
+                    hits.add(point["point"].as_str()?, phase);
+                }
+            }
+        }
+        Some(hits)
+    }
+
     pub(crate) fn of(&self, point: &str, phase: Phase) -> u32 {
         self.counts
             .get(point)

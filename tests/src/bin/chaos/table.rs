@@ -98,6 +98,8 @@ impl Life {
 /// Everything.
 #[derive(Default)]
 pub(crate) struct Table {
+    /// Hits that an earlier run has seen.
+    pub(crate) known: Option<Hits>,
     pub(crate) lives: Vec<Life>,
     pub(crate) lost: Option<Lost>,
     pub(crate) took: Duration,
@@ -105,7 +107,9 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn hits(&self) -> Hits {
-        crate::quiet_hits(&self.lives)
+        self.known
+            .clone()
+            .unwrap_or_else(|| crate::quiet_hits(&self.lives))
     }
 
     /// Every life was lived as it should be. A whole run (`lost` is a part of it) has as many points as it is to have.
