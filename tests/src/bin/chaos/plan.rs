@@ -126,9 +126,10 @@ fn lives(points: &[&str], hits: &Hits) -> VecDeque<Orders> {
                 .iter()
                 .any(|kill| (program(&kill.point) == Some(Program::Agent)) == is_agent);
             let next = queue.iter().position(|point| hits.of(point, phase) > 0);
-            if let (false, Some(point)) = (is_taken, next.and_then(|at| queue.remove(at))) {
-                orders.delete.push(kill(point, phase, hits));
-            }
+            let next = next.filter(|_| !is_taken).and_then(|at| queue.remove(at));
+            orders
+                .delete
+                .extend(next.map(|point| kill(point, phase, hits)));
         }
         lives.push_back(orders);
     }
