@@ -46,6 +46,9 @@ struct Arguments {
     /// Print what would be killed where after the lives without a death, and stop.
     #[arg(long)]
     list: bool,
+    /// Only delete the agent's data directory, and kill nothing.
+    #[arg(long)]
+    lost_data: bool,
     /// Take the points and their hits from what an earlier run wrote with --json, instead of living without a death
     /// first.
     #[arg(long, value_name = "FILE")]
@@ -78,8 +81,9 @@ fn main() -> ExitCode {
         plan: Mutex::new(None),
         recorded: std::sync::Barrier::new(MODES.len()),
     };
+    let modes = if arguments.lost_data { &[][..] } else { &MODES };
     std::thread::scope(|scope| {
-        for mode in MODES {
+        for &mode in modes {
             let (shared, arguments) = (&shared, &arguments);
             scope.spawn(move || shared.site(mode, arguments));
         }
@@ -88,7 +92,7 @@ fn main() -> ExitCode {
         .table
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
-    if !arguments.short && arguments.only.is_empty() && !arguments.list {
+    if arguments.is_whole() {
         table.lost = Some(lost::run());
     }
     table.took = began.elapsed();
@@ -120,6 +124,7 @@ impl Shared {
         let mut site = None;
         let quiet: &[bool] = match arguments.recorded {
             Some(_) => &[],
+            None if arguments.short => &[true],
             None => &[true, false],
         };
         for &wipe in quiet {
@@ -214,6 +219,11 @@ impl Shared {
 }
 
 impl Arguments {
+    /// Whether the deleted data directory is a part of it.
+    fn is_whole(&self) -> bool {
+        self.lost_data || !self.short && self.only.is_empty() && !self.list
+    }
+
     fn wants(&self, point: &str) -> bool {
         if self.short {
             return plan::SHORT.contains(&point);

@@ -39,7 +39,6 @@ pub(crate) const PAIRS: &[[&str; 2]] = &[
 pub(crate) const SHORT: &[&str] = &[
     "agent.intent.store.before",
     "agent.bmc.power-on.after",
-    "agent.bmc.power-off.after",
     "installer.piece.write.after",
     "installer.wipe.table.before",
     "hub.intent-status.write.after",

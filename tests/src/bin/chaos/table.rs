@@ -112,14 +112,13 @@ impl Table {
             .unwrap_or_else(|| crate::quiet_hits(&self.lives))
     }
 
-    /// Every life was lived as it should be. A whole run (`lost` is a part of it) has as many points as it is to have.
+    /// Every life was lived as it should be. A whole run, with lives and the deleted data, has the points that it is to
+    /// have.
     pub(crate) fn is_good(&self) -> bool {
-        let points = self.kills().len();
+        let is_whole = self.lost.is_some() && !self.lives.is_empty();
         self.lives.iter().all(Life::is_good)
-            && self
-                .lost
-                .as_ref()
-                .is_none_or(|lost| lost.is_good() && points >= LEAST_POINTS)
+            && self.lost.as_ref().is_none_or(Lost::is_good)
+            && (!is_whole || self.kills().len() >= LEAST_POINTS)
     }
 
     fn kills(&self) -> BTreeMap<&str, usize> {
