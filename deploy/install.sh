@@ -17,7 +17,7 @@ packages_site=(qemu-system-x86 qemu-utils ovmf ipxe seabios ipxe-qemu libvirt-da
   libvirt-daemon-system libvirt-clients python3-libvirt python3-venv apache2-utils iproute2 openssl curl jq
   busybox-static cpio zstd gzip xz-utils mtools dosfstools fdisk syslinux syslinux-common syslinux-efi systemd-boot-efi
   e2fsprogs mmdebstrap openssh-client linux-image-amd64 linux-image-cloud-amd64 ca-certificates build-essential kmod)
-packages_tests=(etcd-server dnsmasq-base tcpdump buildah ipmitool faketime)
+packages_tests=(etcd-server dnsmasq-base tcpdump buildah ipmitool faketime strace)
 
 debian_packages() {
   local missing=() package

@@ -101,6 +101,46 @@ fn what_was_acked_survives_kills() {
     }
 }
 
+/// A killed process loses nothing that it gave to the kernel, so what a power cut would lose is not seen above. strace
+/// sees whether the disk was asked.
+#[test]
+fn before_each_ack_the_disk_is_synced() {
+    let dir = tempfile::tempdir().unwrap();
+    let trace = dir.path().join("trace");
+    let mut child = Command::new("strace")
+        .args(["-f", "-qq", "-e", "trace=fsync,fdatasync,write", "-o"])
+        .arg(&trace)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "writer", "--nocapture"])
+        .env(DIR, dir.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("strace is installed: deploy/install.sh tests");
+    let output = std::io::BufReader::new(child.stdout.take().unwrap());
+    let acks = output
+        .lines()
+        .map_while(Result::ok)
+        .filter(|line| line.contains("acked"));
+    assert_eq!(acks.take(30).count(), 30);
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let trace = std::fs::read_to_string(&trace).unwrap();
+    let mut synced = false;
+    let mut acks = 0;
+    for line in trace.lines() {
+        if line.contains("sync(") && line.ends_with("= 0") || line.contains("sync resumed>") {
+            synced = true;
+        }
+        if line.contains("write(1, \"") && line.contains("acked") {
+            assert!(synced, "ack {acks} without an fsync before it:\n{line}");
+            acks += 1;
+            synced = false;
+        }
+    }
+    assert!(acks >= 30, "{acks} acks in the trace");
+}
+
 /// Opens the store as soon as its file lock is free: sled gives it back on a thread of its own.
 fn reopen(dir: &Path) -> store::Opened {
     let deadline = Instant::now() + Duration::from_secs(10);

@@ -21,4 +21,6 @@ target=x86_64-unknown-linux-gnu
 RUSTFLAGS="-C target-feature=+crt-static" cargo build --release -p vitistack-installer --target $target --locked \
   --features fault-points
 cp "target/$target/release/vitistack-installer" "$out/vitistack-installer"
+# Nobody takes it for the normal one.
+rm "target/$target/release/vitistack-installer"
 images/netboot/build.sh --out "$out/netboot" --installer "$out/vitistack-installer"

@@ -241,6 +241,27 @@ async fn fences_hold_across_restarts() {
 }
 
 #[tokio::test]
+async fn a_later_hub_that_does_not_mention_an_object_deletes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path());
+    let store = running.store.clone();
+    for number in [1, 2] {
+        let intent = intent(number, fence(4, 7), 0, Vec::new());
+        assert_eq!(take(&store, intent).await, IntentOutcome::Stored);
+    }
+    store.raise_epoch(HubEpoch(5)).await.unwrap();
+    let mentioned = intent(1, fence(5, 8), 1, Vec::new());
+    assert_eq!(take(&store, mentioned).await, IntentOutcome::Stored);
+    assert_eq!(store.live().len(), 2);
+    assert!(store.load(uid(2)).await.unwrap().is_some());
+    drop(store);
+    running.stop().await;
+    let running = Running::start(dir.path());
+    assert_eq!(running.store.live().len(), 2);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn the_outbox_holds_the_newest_report_of_each_object_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let running = Running::start(dir.path());

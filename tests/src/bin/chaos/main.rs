@@ -46,6 +46,13 @@ struct Arguments {
     /// Print what would be killed where after the lives without a death, and stop.
     #[arg(long)]
     list: bool,
+    /// Only delete the agent's data directory, and kill nothing.
+    #[arg(long)]
+    lost_data: bool,
+    /// Take the points and their hits from what an earlier run wrote with --json, instead of living without a death
+    /// first.
+    #[arg(long, value_name = "FILE")]
+    recorded: Option<PathBuf>,
     /// Write the results here as well.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -54,14 +61,29 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let began = Instant::now();
+    let known = match &arguments.recorded {
+        None => None,
+        Some(path) => {
+            let text = std::fs::read_to_string(path).unwrap_or_default();
+            let Some(hits) = Hits::read(&text) else {
+                eprintln!("chaos: {} is not what --json wrote", path.display());
+                return ExitCode::FAILURE;
+            };
+            Some(hits)
+        }
+    };
     peer::use_programs(&peer::root().join("target/fault"));
     let shared = Shared {
-        table: Mutex::new(Table::default()),
+        table: Mutex::new(Table {
+            known,
+            ..Table::default()
+        }),
         plan: Mutex::new(None),
         recorded: std::sync::Barrier::new(MODES.len()),
     };
+    let modes = if arguments.lost_data { &[][..] } else { &MODES };
     std::thread::scope(|scope| {
-        for mode in MODES {
+        for &mode in modes {
             let (shared, arguments) = (&shared, &arguments);
             scope.spawn(move || shared.site(mode, arguments));
         }
@@ -70,7 +92,7 @@ fn main() -> ExitCode {
         .table
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
-    if !arguments.short && arguments.only.is_empty() && !arguments.list {
+    if arguments.is_whole() {
         table.lost = Some(lost::run());
     }
     table.took = began.elapsed();
@@ -100,14 +122,18 @@ impl Shared {
     /// Everything that happens on one site.
     fn site(&self, mode: Mode, arguments: &Arguments) {
         let mut site = None;
-        for wipe in [true, false] {
+        let quiet: &[bool] = match arguments.recorded {
+            Some(_) => &[],
+            None if arguments.short => &[true],
+            None => &[true, false],
+        };
+        for &wipe in quiet {
             let quiet = Orders {
                 wipe,
                 ..Orders::default()
             };
             self.life(&mut site, mode, &quiet);
         }
-        // The points of a start, too.
         self.recorded.wait();
         self.make_plan(arguments);
         while !arguments.list
@@ -193,6 +219,11 @@ impl Shared {
 }
 
 impl Arguments {
+    /// Whether the deleted data directory is a part of it.
+    fn is_whole(&self) -> bool {
+        self.lost_data || !self.short && self.only.is_empty() && !self.list
+    }
+
     fn wants(&self, point: &str) -> bool {
         if self.short {
             return plan::SHORT.contains(&point);
@@ -205,11 +236,11 @@ impl Arguments {
     }
 }
 
-/// Hits of the lives without a death.
+/// Hits of a life without a death.
 fn quiet_hits(lives: &[Life]) -> Hits {
     let mut hits = Hits::default();
     for life in lives.iter().filter(|life| life.is_quiet()) {
-        hits.merge(&life.outcome.hits);
+        hits.least(&life.outcome.hits);
     }
     hits
 }

@@ -39,7 +39,6 @@ pub(crate) const PAIRS: &[[&str; 2]] = &[
 pub(crate) const SHORT: &[&str] = &[
     "agent.intent.store.before",
     "agent.bmc.power-on.after",
-    "agent.bmc.power-off.after",
     "installer.piece.write.after",
     "installer.wipe.table.before",
     "hub.intent-status.write.after",
@@ -68,22 +67,42 @@ pub(crate) fn singles<'a>(points: impl Iterator<Item = &'a str>, hits: &Hits) ->
 
 fn lives(points: &[&str], hits: &Hits) -> VecDeque<Orders> {
     let of = |phase: Phase, is_agent: bool| -> VecDeque<Kill> {
-        points
-            .iter()
-            .filter(|point| hits.phase(point) == Some(phase))
-            .filter(|point| (program(point) == Some(Program::Agent)) == is_agent)
-            .map(|point| kill(point, phase, hits))
-            .collect()
+        let here = points.iter().filter(|point| {
+            hits.phase(point) == Some(phase) && (program(point) == Some(Program::Agent)) == is_agent
+        });
+        // Hub and installer in turns: a run that is cut short has seen something of each.
+        let (mut one, mut other): (VecDeque<&str>, VecDeque<&str>) =
+            here.partition(|point| program(point) == Some(Program::Installer));
+        let mut kills = VecDeque::new();
+        while let Some(point) = one.pop_front().or_else(|| other.pop_front()) {
+            kills.push_back(kill(point, phase, hits));
+            std::mem::swap(&mut one, &mut other);
+        }
+        kills
     };
     let mut starts = [true, false].map(|is_agent| of(Phase::Start, is_agent));
     let mut installs = [true, false].map(|is_agent| of(Phase::Install, is_agent));
     let mut wipes = [true, false].map(|is_agent| of(Phase::Wipe, is_agent));
     let mut releases = [true, false].map(|is_agent| of(Phase::Release, is_agent));
+    let mut again = [true, false].map(|is_agent| -> VecDeque<&str> {
+        let installed = of(Phase::Install, is_agent);
+        let names = points.iter().copied();
+        names
+            .filter(|name| installed.iter().any(|kill| kill.point == *name))
+            .collect()
+    });
     let mut lives = VecDeque::new();
     loop {
         let take = |queues: &mut [VecDeque<Kill>; 2]| -> Vec<Kill> {
             queues.iter_mut().filter_map(VecDeque::pop_front).collect()
         };
+        let is_over = [&starts, &installs, &wipes, &releases]
+            .into_iter()
+            .flatten()
+            .all(VecDeque::is_empty);
+        if is_over {
+            return lives;
+        }
         let mut orders = Orders {
             start: take(&mut starts),
             install: take(&mut installs),
@@ -94,8 +113,22 @@ fn lives(points: &[&str], hits: &Hits) -> VecDeque<Orders> {
         if !orders.wipe {
             orders.delete = take(&mut releases);
         }
-        if orders.start.is_empty() && orders.install.is_empty() && orders.delete.is_empty() {
-            return lives;
+        // What has died on the way to Running dies on the way out as well, where nothing else of its program does.
+        let phase = if orders.wipe {
+            Phase::Wipe
+        } else {
+            Phase::Release
+        };
+        for (queue, is_agent) in again.iter_mut().zip([true, false]) {
+            let is_taken = orders
+                .delete
+                .iter()
+                .any(|kill| (program(&kill.point) == Some(Program::Agent)) == is_agent);
+            let next = queue.iter().position(|point| hits.of(point, phase) > 0);
+            let next = next.filter(|_| !is_taken).and_then(|at| queue.remove(at));
+            orders
+                .delete
+                .extend(next.map(|point| kill(point, phase, hits)));
         }
         lives.push_back(orders);
     }
@@ -169,15 +202,46 @@ mod tests {
             .collect();
         died.sort_unstable();
         assert_eq!(died, hits.points().collect::<Vec<_>>());
-        assert!(
-            lives
-                .iter()
-                .all(|orders| orders.install.len() + orders.start.len() <= 1)
-        );
-        assert!(lives.iter().all(|orders| orders.delete.len() <= 1));
+        let agents = |kills: &[Kill]| {
+            let all = kills.iter();
+            all.filter(|kill| program(&kill.point) == Some(Program::Agent))
+                .count()
+        };
+        for kills in lives
+            .iter()
+            .flat_map(|orders| [&orders.install, &orders.delete])
+        {
+            assert!(agents(kills) <= 1, "{kills:?}");
+            assert!(kills.len() - agents(kills) <= 1, "{kills:?}");
+        }
         let read = lives.iter().flat_map(|orders| &orders.install);
         let read: Vec<u32> = read.map(|kill| kill.skip).collect();
         assert_eq!(read, [0, 10]);
+    }
+
+    #[test]
+    fn what_died_on_the_way_to_running_dies_on_the_way_out_where_it_is_hit_there() {
+        let mut hits = hits();
+        hits.add("agent.bmc.read.after", Phase::Release);
+        hits.add("agent.bmc.power-on.after", Phase::Wipe);
+        let plan = singles(hits.points(), &hits);
+        let all = plan.anywhere.iter();
+        let out: Vec<(bool, &str)> = all
+            .flat_map(|orders| orders.delete.iter().map(|kill| (orders.wipe, kill)))
+            .map(|(wipe, kill)| (wipe, kill.point.as_str()))
+            .collect();
+        // The one life with a wipe has an agent's death of its own.
+        let expected = [
+            (true, "agent.bmc.power-off.after"),
+            (false, "agent.bmc.shut-down.after"),
+        ];
+        assert_eq!(out, expected);
+        let mut more = hits.clone();
+        more.add("agent.other.before", Phase::Install);
+        let plan = singles(more.points(), &more);
+        let last = plan.anywhere.back().map(|orders| orders.delete.clone());
+        let expected = vec![kill("agent.bmc.read.after", Phase::Release, &more)];
+        assert_eq!(last, Some(expected));
     }
 
     #[test]

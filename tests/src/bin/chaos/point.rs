@@ -109,6 +109,21 @@ impl Hits {
         *phases.entry(phase).or_default() += 1;
     }
 
+    /// Reads what an earlier run wrote with `--json`.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let mut hits = Self::default();
+        let value: serde_json::Value = serde_json::from_str(text).ok()?;
+        for point in value["points"].as_array()? {
+            for phase in PHASES {
+                let count = point["hits"][phase.name()].as_u64().unwrap_or(0);
+                for _ in 0..count {
+                    hits.add(point["point"].as_str()?, phase);
+                }
+            }
+        }
+        Some(hits)
+    }
+
     pub(crate) fn of(&self, point: &str, phase: Phase) -> u32 {
         self.counts
             .get(point)
@@ -129,16 +144,13 @@ impl Hits {
             .find(|phase| phases.contains_key(phase))
     }
 
-    /// Takes over what another site saw.
-    pub(crate) fn merge(&mut self, other: &Self) {
+    /// Takes over what another life saw: of what both hit, the smaller number, since a point is to be reached in any life.
+    pub(crate) fn least(&mut self, other: &Self) {
         for (point, phases) in &other.counts {
             for (phase, count) in phases {
-                *self
-                    .counts
-                    .entry(point.clone())
-                    .or_default()
-                    .entry(*phase)
-                    .or_default() += count;
+                let known = self.counts.entry(point.clone()).or_default();
+                let least = known.entry(*phase).or_insert(*count);
+                *least = (*least).min(*count);
             }
         }
     }

@@ -98,6 +98,8 @@ impl Life {
 /// Everything.
 #[derive(Default)]
 pub(crate) struct Table {
+    /// Hits that an earlier run has seen.
+    pub(crate) known: Option<Hits>,
     pub(crate) lives: Vec<Life>,
     pub(crate) lost: Option<Lost>,
     pub(crate) took: Duration,
@@ -105,11 +107,18 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn hits(&self) -> Hits {
-        crate::quiet_hits(&self.lives)
+        self.known
+            .clone()
+            .unwrap_or_else(|| crate::quiet_hits(&self.lives))
     }
 
+    /// Every life was lived as it should be. A whole run, with lives and the deleted data, has the points that it is to
+    /// have.
     pub(crate) fn is_good(&self) -> bool {
-        self.lives.iter().all(Life::is_good) && self.lost.as_ref().is_none_or(Lost::is_good)
+        let is_whole = self.lost.is_some() && !self.lives.is_empty();
+        self.lives.iter().all(Life::is_good)
+            && self.lost.as_ref().is_none_or(Lost::is_good)
+            && (!is_whole || self.kills().len() >= LEAST_POINTS)
     }
 
     fn kills(&self) -> BTreeMap<&str, usize> {
@@ -125,7 +134,7 @@ impl Table {
         let (hits, kills) = (self.hits(), self.kills());
         let mut text = format!(
             "\n{:<42} {:<10}{}  kills\n",
-            "point",
+            "point, and its hits in one life",
             "kind",
             PHASES.map(|phase| format!("{:>8}", phase.name())).concat()
         );
@@ -164,13 +173,13 @@ impl Table {
         let counts = self.counts();
         writeln!(
             text,
-            "\nchaos: {} kills, {} of {} points covered ({} at least are asked for), {} pairs, {} installations checked, \
-             {} lost, {} repeated, {} failed, {} s",
+            "\nchaos: {} kills, {} of {} points covered ({} at least are asked for), {} installations with two deaths or more, \
+             {} installations checked, {} lost, {} repeated, {} failed, {} s",
             counts["kills"],
             counts["covered"],
             counts["points"],
             LEAST_POINTS,
-            counts["pairs"],
+            counts["doubles"],
             counts["installations"],
             counts["lost"],
             counts["repeated"],
@@ -205,7 +214,7 @@ impl Table {
                     .count(),
             ),
             (
-                "pairs",
+                "doubles",
                 self.lives
                     .iter()
                     .filter(|life| life.orders.install.len() > 1)
