@@ -56,8 +56,8 @@ use events::Events;
 use reservations::Reservations;
 use secrets::Secrets;
 
-/// How many keys are worked on at once. A reconcile mostly waits for the API, so a few workers go a long way, and a
-/// handful of parallel writes is what one API client should ask for.
+/// How many keys are worked on at once. A reconcile mostly waits for the API, so a few workers go a long way; with as
+/// many writes side by side an API server on two cores is busy, and more of them would only wait there.
 pub(crate) const WORKERS: usize = 16;
 /// How long after its start a hub gives the agents that were connected before: a metered line finds out about a restart
 /// after 25 s, and dials within a second.

@@ -7,6 +7,10 @@ use vitistack_protocol::transport::{CloseCode, Ending};
 /// First step.
 const FIRST: Duration = Duration::from_secs(1);
 
+/// First step after a reset. Agents notice one at their own next keep-alive, so a whole fleet is spread over seconds
+/// already; after an orderly stop all of them hear of it at once.
+const AFTER_RESET: Duration = Duration::from_millis(500);
+
 /// The longest wait. An hour of outage must not cost another hour after it.
 const CAP: Duration = Duration::from_secs(60);
 
@@ -19,7 +23,9 @@ const GOOD: Duration = Duration::from_secs(60);
 /// Why the last attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// The hub was restarted or stops in order: it, or another, is there soon.
+    /// The hub stops in order: it, or another, is there soon.
+    Stopped,
+    /// The hub was restarted: it is there.
     Restarted,
     /// All went as it should; there is a reason to dial at once, such as a new certificate.
     Again,
@@ -35,7 +41,7 @@ impl Cause {
     pub(super) fn of(ending: &Ending) -> Self {
         match ending {
             Ending::Closed { code, .. } => match code {
-                Some(CloseCode::Shutdown) => Self::Restarted,
+                Some(CloseCode::Shutdown) => Self::Stopped,
                 Some(CloseCode::Done) => Self::Again,
                 Some(
                     CloseCode::Revoked
@@ -73,12 +79,17 @@ impl Backoff {
             self.failures = 0;
         }
         let ceiling = match cause {
-            Cause::Restarted | Cause::Again if self.failures == 0 => {
+            Cause::Stopped | Cause::Restarted | Cause::Again if self.failures == 0 => {
                 // Counted all the same: a hub that resets again and again is not dialled every second.
                 self.failures = 1;
-                return FIRST.mul_f64(random);
+                let first = if cause == Cause::Restarted {
+                    AFTER_RESET
+                } else {
+                    FIRST
+                };
+                return first.mul_f64(random);
             }
-            Cause::Restarted | Cause::Again | Cause::Failed => {
+            Cause::Stopped | Cause::Restarted | Cause::Again | Cause::Failed => {
                 let steps = self.failures.min(6);
                 FIRST.saturating_mul(1 << steps).min(CAP)
             }

@@ -3,10 +3,12 @@ use super::*;
 const SHORT: Duration = Duration::from_secs(1);
 
 #[test]
-fn after_a_reset_the_first_try_comes_within_a_second() {
-    for random in [0.0, 0.5, 1.0] {
-        let wait = Backoff::default().delay(Cause::Restarted, GOOD, random);
-        assert!(wait <= Duration::from_secs(1), "{wait:?}");
+fn the_first_try_comes_within_half_a_second_of_a_reset_and_a_second_of_a_stop() {
+    for (cause, longest) in [(Cause::Restarted, 500), (Cause::Stopped, 1000)] {
+        for random in [0.0, 0.5, 1.0] {
+            let wait = Backoff::default().delay(cause, GOOD, random);
+            assert_eq!(wait, Duration::from_millis(longest).mul_f64(random));
+        }
     }
 }
 
@@ -29,7 +31,7 @@ fn jitter_is_full() {
 fn a_good_session_starts_anew_and_a_short_one_does_not() {
     let mut backoff = Backoff { failures: 5 };
     assert_eq!(backoff.delay(Cause::Restarted, SHORT, 1.0).as_secs(), 32);
-    assert_eq!(backoff.delay(Cause::Restarted, GOOD, 1.0).as_secs(), 1);
+    assert_eq!(backoff.delay(Cause::Stopped, GOOD, 1.0).as_secs(), 1);
     assert_eq!(backoff.delay(Cause::Restarted, SHORT, 1.0).as_secs(), 2);
 }
 
@@ -57,7 +59,7 @@ fn every_ending_has_its_cause() {
     for (ending, cause) in [
         (Ending::Reset, Cause::Restarted),
         (Ending::Silent, Cause::Failed),
-        (closed(Some(CloseCode::Shutdown)), Cause::Restarted),
+        (closed(Some(CloseCode::Shutdown)), Cause::Stopped),
         (closed(Some(CloseCode::Done)), Cause::Again),
         (closed(Some(CloseCode::Revoked)), Cause::Refused),
         (closed(Some(CloseCode::Superseded)), Cause::Failed),

@@ -190,7 +190,10 @@ fn dispatch(
     })?;
     thread::sleep(context.size(LATE, Duration::from_secs(2)));
     let stored = fleet.stored();
-    Ok(vec![latency(&changes, &stored, rate)])
+    Ok(vec![
+        latency(&changes, &stored, rate),
+        arrived(&changes, &stored),
+    ])
 }
 
 /// Changes one host after the other, `rate` a second.
@@ -245,10 +248,6 @@ fn latency(changes: &[Change], stored: &Stored, rate: usize) -> Figure {
             })
             .collect()
     };
-    let lost = changes
-        .iter()
-        .filter(|change| stored.when(change.uid, change.generation).is_none())
-        .count();
     let (known, asked) = (late(|change| change.answered), late(|change| change.sent));
     Figure::told(
         format!("dispatch at {rate} intents/s, p99 from the API's answer to synced at the agent"),
@@ -260,7 +259,14 @@ fn latency(changes: &[Change], stored: &Stored, rate: usize) -> Figure {
     .part("p90, ms", percentile(&known, 90.0))
     .part("longest, ms", percentile(&known, 100.0))
     .part("p99 from sending the request to the API, ms", percentile(&asked, 99.0))
-    .part("intents", changes.len() as f64)
-    .part("that never arrived as such", lost as f64)
     .note("a changed BareMetalHost; the API's own write is in the second p99 only, that of status.intent in both")
+}
+
+/// A hub that falls behind leaves out what a newer revision has replaced, and looks fast.
+fn arrived(changes: &[Change], stored: &Stored) -> Figure {
+    let there = changes
+        .iter()
+        .filter(|change| stored.when(change.uid, change.generation).is_some());
+    let (there, all) = (there.count() as f64, changes.len() as f64);
+    Figure::told(format!("intents that arrived, of {all}"), there, "").must(Must::AtLeast(all))
 }
