@@ -74,7 +74,8 @@ pub(crate) fn decode(
         .iter()
         .map(|path| format!("duplicate field \"{path}\""))
         .collect();
-    let unknown = schema::unknown_fields(&resource.schema, &object);
+    let mut unknown = schema::unknown_fields(&resource.schema, &object);
+    unknown.sort_by_key(|path| !path.starts_with("metadata."));
     complaints.extend(
         unknown
             .iter()
@@ -88,9 +89,17 @@ pub(crate) fn decode(
             complaints.join(", ")
         )));
     }
+    if resource.family == Family::Namespace && !object::name(&object).is_empty() {
+        let name = object::name(&object).to_owned();
+        let labels = object::child_mut(object::metadata_mut(&mut object), "labels");
+        labels.insert("kubernetes.io/metadata.name".to_owned(), json!(name));
+    }
     schema::prune(&resource.schema, &mut object);
     prune_metadata(&mut object);
     schema::default_into(&resource.schema, &mut object);
+    if matches!(resource.family, Family::CoreEvent | Family::Event) {
+        complete_event(resource, &mut object);
+    }
     if resource.family == Family::Secret {
         complete_secret(resource, &mut object)?;
     }
@@ -184,6 +193,87 @@ fn prune_metadata(object: &mut Value) {
     meta.retain(|key, value| properties.contains_key(key) && !value.is_null());
 }
 
+/// Fields that an Event always shows, as absent as they may be.
+fn complete_event(resource: &Resource, object: &mut Value) {
+    let (prefix, names) = match resource.family {
+        Family::Event => ("deprecated", ["FirstTimestamp", "LastTimestamp"]),
+        _ => ("", ["firstTimestamp", "lastTimestamp"]),
+    };
+    let source = if prefix.is_empty() {
+        "source"
+    } else {
+        "deprecatedSource"
+    };
+    let root = object::root_mut(object);
+    for name in names {
+        root.entry(format!("{prefix}{name}")).or_insert(Value::Null);
+    }
+    root.entry("eventTime").or_insert(Value::Null);
+    root.entry(source).or_insert_with(|| json!({}));
+    if prefix.is_empty() {
+        for name in ["reportingComponent", "reportingInstance"] {
+            root.entry(name).or_insert_with(|| json!(""));
+        }
+    }
+}
+
+/// What is wrong with a new Event.
+pub(crate) fn new_event(
+    resource: &Resource,
+    namespace: Option<&str>,
+    object: &Value,
+) -> Result<(), Failure> {
+    let mut causes = Vec::new();
+    let text = |pointer: &str| {
+        object
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    let mut invalid = |field: &str, value: &str, why: &str| {
+        let message = format!("Invalid value: {value:?}: {why}");
+        causes.push(Cause::new("FieldValueInvalid", field, message));
+    };
+    let newer = resource.family == Family::Event;
+    let about = text(if newer {
+        "/regarding/namespace"
+    } else {
+        "/involvedObject/namespace"
+    });
+    let at_home = if about.is_empty() {
+        namespace == Some("default")
+    } else {
+        namespace == Some(about)
+    };
+    if !at_home {
+        // A kind without namespaces has its Events in `default`.
+        invalid(
+            "involvedObject.namespace",
+            about,
+            "does not match event.namespace",
+        );
+    }
+    if newer {
+        if text("/eventTime").is_empty() {
+            let message = "Required value".to_owned();
+            causes.push(Cause::new("FieldValueRequired", "eventTime", message));
+        }
+        let kind = text("/type");
+        if !["Normal", "Warning"].contains(&kind) {
+            let message = format!("Invalid value: {kind:?}: has invalid value: {kind}");
+            causes.push(Cause::new("FieldValueInvalid", "type", message));
+        }
+    }
+    if causes.is_empty() {
+        return Ok(());
+    }
+    let named = Resource {
+        group: String::new(),
+        ..resource.clone()
+    };
+    Err(Failure::invalid(&named, object::name(object), &causes))
+}
+
 /// Text values move into `data`; what stands there must be base64.
 fn complete_secret(resource: &Resource, object: &mut Value) -> Result<(), Failure> {
     let name = object::name(object).to_owned();
@@ -239,6 +329,25 @@ pub(crate) fn check(
     // What was let in once is not held against a finalizer, a label or a status.
     if causes.is_empty() && resource.group == "vitistack.io" && !same {
         causes.extend(validate::object(&resource.kind, object).iter().map(cause));
+    }
+    let blocks = |cause: &Cause| {
+        let kinds = [
+            "NotSupported",
+            "Required",
+            "TooLong",
+            "TooMany",
+            "TypeInvalid",
+        ];
+        let kind = cause.reason.strip_prefix("FieldValue").unwrap_or_default();
+        kinds.contains(&kind)
+    };
+    if resource.family == Family::Custom
+        && causes.iter().any(blocks)
+        && schema::has_rules(&resource.schema)
+    {
+        let message = "Invalid value: null: some validation rules were not checked because the object \
+                       was invalid; correct the existing errors to complete validation";
+        causes.push(Cause::new("FieldValueInvalid", "<nil>", message.to_owned()));
     }
     if causes.is_empty() {
         return Ok(());

@@ -313,10 +313,12 @@ fn event_columns() -> Vec<Column> {
         column("Type", "string", ".type", 0),
         column("Reason", "string", ".reason", 0),
         column("Object", "string", "event:object", 0),
+        column("Subobject", "string", "event:subobject", 1),
         column("Source", "string", "event:source", 1),
         column("Message", "string", ".message", 0),
         column("First Seen", "date", "event:first", 1),
-        column("Count", "string", "event:count", 1),
+        column("Count", "integer", "event:count", 1),
+        column("Name", "string", ".metadata.name", 1),
     ]
 }
 

@@ -90,7 +90,6 @@ fn entries(resource: &Resource) -> Vec<Value> {
         "namespaced": resource.namespaced,
         "kind": resource.kind,
         "verbs": resource.verbs(),
-        "storageVersionHash": "",
     });
     if let Some(map) = main.as_object_mut() {
         if !resource.short_names.is_empty() {

@@ -107,6 +107,9 @@ impl Engine {
     ) -> Result<Done, Failure> {
         writable(resource)?;
         let mut decoded = admit::decode(resource, body, ask.validation)?;
+        if matches!(resource.family, Family::CoreEvent | Family::Event) {
+            admit::new_event(resource, namespace, &decoded.object)?;
+        }
         owned::made(resource, &mut decoded.object, ask);
         self.place(resource, namespace, decoded, ask).await
     }
@@ -192,7 +195,9 @@ impl Engine {
             let body = match change {
                 Change::Replace(parsed) => parsed.clone(),
                 Change::Patch(kind, bytes) => {
-                    admit::Parsed::whole(patch::apply(*kind, &shown, bytes)?)
+                    let next = patch::apply(*kind, &shown, bytes)?;
+                    owned::keep(resource, &shown, &next)?;
+                    admit::Parsed::whole(next)
                 }
             };
             if resource.family == Family::Custom {
@@ -236,7 +241,7 @@ impl Engine {
             )?;
             decoded.warnings.extend(applied.warnings.iter().cloned());
             let Some(row) = row else {
-                owned::must_be_new(resource, &key.name, &decoded.object)?;
+                owned::as_new(resource, &key.name, &mut decoded.object)?;
                 let namespace = Some(key.namespace.as_str()).filter(|name| !name.is_empty());
                 match self.place(resource, namespace, decoded, ask).await {
                     // Somebody made it meanwhile: then this is a change of it.
@@ -296,13 +301,16 @@ impl Engine {
             Some(object) if dry_run => Ok(object),
             Some(object) => {
                 let expect = Expect::Version(row.version);
+                // What goes is told as it was: the version of its end is that of the watch's event.
+                let last = remove.then(|| object.clone());
                 let write = Write {
                     key: row.key.clone(),
                     expect,
                     object,
                     remove,
                 };
-                self.store.write(write).await.map(|row| row.object())
+                let written = self.store.write(write).await?;
+                Ok(last.unwrap_or_else(|| written.object()))
             }
         }
     }

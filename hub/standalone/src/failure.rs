@@ -163,6 +163,22 @@ impl Failure {
         failure
     }
 
+    /// A deletion whose precondition does not hold; it names the kind, not the resource.
+    pub(crate) fn deletion_conflict(resource: &Resource, name: &str, why: &str) -> Self {
+        if resource.group.is_empty() {
+            return Self::conflict(resource, name, why);
+        }
+        let message = format!(
+            "Operation cannot be fulfilled on {}.{} \"{name}\": {why}",
+            resource.kind, resource.group
+        );
+        let mut failure = Self::named(409, "Conflict", resource, name, message);
+        if let Some(map) = failure.details.as_object_mut() {
+            map.insert("kind".to_owned(), json!(resource.kind));
+        }
+        failure
+    }
+
     /// The object changed since it was read.
     pub(crate) fn modified(resource: &Resource, name: &str) -> Self {
         let why = "the object has been modified; please apply your changes to the latest version \
@@ -189,9 +205,13 @@ impl Failure {
             .iter()
             .map(|c| json!({ "reason": c.reason, "message": c.message, "field": c.field }))
             .collect();
-        let mut details = json!({ "name": name, "kind": resource.kind, "causes": causes });
-        if let (false, Some(map)) = (resource.group.is_empty(), details.as_object_mut()) {
-            map.insert("group".to_owned(), Value::String(resource.group.clone()));
+        let mut details = json!({ "kind": resource.kind, "causes": causes });
+        if let Some(map) = details.as_object_mut() {
+            for (key, value) in [("name", name), ("group", &resource.group)] {
+                if !value.is_empty() {
+                    map.insert(key.to_owned(), json!(value));
+                }
+            }
         }
         let message = format!("{kind} \"{name}\" is invalid: {text}");
         Self {
@@ -200,6 +220,59 @@ impl Failure {
             message,
             details,
         }
+    }
+
+    /// Parameters of the request make no sense; `kind` is that of its options.
+    pub(crate) fn options(kind: &str, causes: &[Cause]) -> Self {
+        let lines: Vec<String> = causes
+            .iter()
+            .map(|c| format!("{}: {}", c.field, c.message))
+            .collect();
+        let text = match lines.as_slice() {
+            [one] => one.clone(),
+            many => format!("[{}]", many.join(", ")),
+        };
+        let causes: Vec<Value> = causes
+            .iter()
+            .map(|c| json!({ "reason": c.reason, "message": c.message, "field": c.field }))
+            .collect();
+        let mut failure = Self::plain(
+            422,
+            "Invalid",
+            format!("{kind}.meta.k8s.io \"\" is invalid: {text}"),
+        );
+        failure.details = json!({ "group": "meta.k8s.io", "kind": kind, "causes": causes });
+        failure
+    }
+
+    /// An error without a class of its own, as kube-apiserver words those.
+    pub(crate) fn unclassed(message: impl Into<String>) -> Self {
+        Self::plain(500, "", message.into())
+    }
+
+    /// A version that the server has not reached.
+    pub(crate) fn too_large_version(asked: u64, newest: u64) -> Self {
+        let message = format!("Timeout: Too large resource version: {asked}, current: {newest}");
+        let mut failure = Self::plain(504, "Timeout", message);
+        let cause = json!({ "reason": "ResourceVersionTooLarge",
+                            "message": "Too large resource version" });
+        failure.details = json!({ "causes": [cause], "retryAfterSeconds": 1 });
+        failure
+    }
+
+    /// The verb is not served for this kind.
+    pub(crate) fn not_supported(resource: &Resource, verb: &str) -> Self {
+        let message = format!(
+            "{verb} is not supported on resources of kind \"{}\"",
+            resource.qualified()
+        );
+        let mut failure = Self::plain(405, "MethodNotAllowed", message);
+        let mut details = json!({ "kind": resource.plural });
+        if let (false, Some(map)) = (resource.group.is_empty(), details.as_object_mut()) {
+            map.insert("group".to_owned(), json!(resource.group));
+        }
+        failure.details = details;
+        failure
     }
 
     /// One field breaks a rule of its kind.
@@ -262,7 +335,8 @@ impl Failure {
 
     /// No form that the client accepts can be served.
     pub(crate) fn not_acceptable() -> Self {
-        let message = "only the following media types are accepted: application/json";
+        let message = "only the following media types are accepted: application/json, \
+                       application/yaml, application/vnd.kubernetes.protobuf";
         Self::plain(406, "NotAcceptable", message.to_owned())
     }
 
@@ -298,8 +372,11 @@ impl Failure {
     }
 
     /// A patch that cannot be applied to the object as it is.
-    pub(crate) fn unprocessable(why: String) -> Self {
-        Self::plain(422, "Invalid", why)
+    pub(crate) fn unprocessable() -> Self {
+        let message = "the server rejected our request due to an error in our request";
+        let mut failure = Self::plain(422, "Invalid", message.to_owned());
+        failure.details = json!({});
+        failure
     }
 
     /// The `Status` object.
@@ -310,9 +387,11 @@ impl Failure {
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
             "code": self.code,
         });
+        if let (false, Some(map)) = (self.reason.is_empty(), status.as_object_mut()) {
+            map.insert("reason".to_owned(), json!(self.reason));
+        }
         if let (false, Some(map)) = (self.details.is_null(), status.as_object_mut()) {
             map.insert("details".to_owned(), self.details.clone());
         }

@@ -12,6 +12,7 @@ use crate::fields;
 use crate::object;
 use crate::resource::{Family, Resource};
 
+pub(crate) mod names;
 #[cfg(test)]
 mod tests;
 
@@ -87,7 +88,7 @@ pub(crate) fn create(
 ) -> Result<Value, Failure> {
     place(resource, namespace, &mut body)?;
     if !object::text(&body, "resourceVersion").is_empty() {
-        return Err(Failure::bad_request(
+        return Err(Failure::unclassed(
             "resourceVersion should not be set on objects to be created",
         ));
     }
@@ -269,7 +270,11 @@ fn no_new_finalizers(resource: &Resource, current: &Value, next: &Value) -> Resu
     }
     let message = format!(
         "Forbidden: no new finalizers can be added if the object is being deleted, found new \
-         finalizers {new:?}"
+         finalizers []string{{{}}}",
+        new.iter()
+            .map(|one| format!("{one:?}"))
+            .collect::<Vec<_>>()
+            .join(", ")
     );
     let (name, field) = (object::name(current), "metadata.finalizers");
     Err(Failure::invalid_field(
@@ -307,10 +312,15 @@ pub(crate) fn delete(
     preconditions(resource, current, options)?;
     refuse_protected(resource, current)?;
     let mut next = current.clone();
+    if options.propagation == Propagation::Background && !object::is_held(current) {
+        return Ok(Outcome::Remove(next));
+    }
     if !object::is_deleting(current) {
         let meta = object::metadata_mut(&mut next);
         meta.insert("deletionTimestamp".to_owned(), json!(now));
-        meta.insert("deletionGracePeriodSeconds".to_owned(), json!(0));
+        if resource.family != Family::Namespace {
+            meta.insert("deletionGracePeriodSeconds".to_owned(), json!(0));
+        }
         bump_generation(&mut next);
     }
     let wanted = match options.propagation {
@@ -358,10 +368,15 @@ fn preconditions(
     ];
     for (what, wanted, is) in checks {
         if let Some(wanted) = wanted.filter(|w| *w != is) {
+            let what_then = match what {
+                "UID" => "deleted and then recreated",
+                _ => "modified",
+            };
             let why = format!(
-                "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {is}"
+                "the {what} in the precondition ({wanted}) does not match the {what} in record \
+                 ({is}). The object might have been {what_then}"
             );
-            return Err(Failure::conflict(resource, name, &why));
+            return Err(Failure::deletion_conflict(resource, name, &why));
         }
     }
     Ok(())
@@ -389,6 +404,7 @@ fn refuse_protected(resource: &Resource, current: &Value) -> Result<(), Failure>
 /// What a change breaks of the rules that no schema says.
 pub(crate) fn breaches(resource: &Resource, next: &Value, current: Option<&Value>) -> Vec<Cause> {
     let mut causes = name_causes(resource, next);
+    causes.extend(names::causes(next));
     if let Some(current) = current {
         let fixed = current.get("immutable").and_then(Value::as_bool) == Some(true);
         if fixed {

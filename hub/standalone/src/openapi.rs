@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::builtin;
-use crate::resource::{Registry, Resource};
+use crate::resource::{Family, Registry, Resource};
 
 #[cfg(test)]
 mod tests;
@@ -90,11 +90,48 @@ fn schema(resource: &Resource) -> Value {
         json!({ "description": "Name, labels and bookkeeping.",
                 "allOf": [{ "$ref": format!("#/components/schemas/{METADATA}") }] }),
     );
+    if !resource.selectable.is_empty() && resource.family == Family::Custom {
+        let fields: Vec<Value> = resource
+            .selectable
+            .iter()
+            .map(|path| json!({ "fieldPath": path.strip_prefix('.').unwrap_or(path) }))
+            .collect();
+        root.insert(
+            "x-kubernetes-selectable-fields".to_owned(),
+            Value::Array(fields),
+        );
+    }
     root.insert(
         "x-kubernetes-group-version-kind".to_owned(),
         json!([identity(resource)]),
     );
+    plain(&mut schema);
     schema
+}
+
+/// Whole bounds as whole numbers, and what a number or a text is, spelled out.
+fn plain(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            for key in ["minimum", "maximum"] {
+                if let Some(bound) = map
+                    .get(key)
+                    .and_then(Value::as_f64)
+                    .filter(|b| b.fract() == 0.0)
+                    && let Ok(whole) = format!("{bound:.0}").parse::<i64>()
+                {
+                    map.insert(key.to_owned(), json!(whole));
+                }
+            }
+            if map.get("x-kubernetes-int-or-string") == Some(&json!(true)) {
+                let either = json!([{ "type": "integer" }, { "type": "string" }]);
+                map.entry("anyOf").or_insert(either);
+            }
+            map.values_mut().for_each(plain);
+        }
+        Value::Array(list) => list.iter_mut().for_each(plain),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 fn operations(resource: &Resource) -> Map<String, Value> {

@@ -44,7 +44,8 @@ pub(crate) fn kind(content_type: &str, resource: &Resource) -> Result<Kind, Fail
             };
             Err(Failure::unsupported_media_type(&format!(
                 "the body of the request was in an unknown format - accepted media types \
-                 include: application/json-patch+json, application/merge-patch+json{more}"
+                 include: application/json-patch+json, application/merge-patch+json{more}, \
+                 application/apply-patch+yaml"
             )))
         }
     }
@@ -94,8 +95,7 @@ pub(crate) fn apply(kind: Kind, object: &Value, body: &[u8]) -> Result<Value, Fa
     match kind {
         Kind::Json => {
             let patch: json_patch::Patch = serde_json::from_slice(body).map_err(wrong)?;
-            json_patch::patch(&mut next, &patch)
-                .map_err(|e| Failure::unprocessable(e.to_string()))?;
+            json_patch::patch(&mut next, &patch).map_err(|_| Failure::unprocessable())?;
         }
         Kind::Merge => {
             let patch: Value = serde_json::from_slice(body).map_err(wrong)?;

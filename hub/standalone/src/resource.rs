@@ -109,7 +109,18 @@ impl Resource {
 
     /// The verbs that discovery names.
     pub(crate) fn verbs(&self) -> &'static [&'static str] {
-        if self.writable() {
+        if self.family == Family::Custom {
+            &[
+                "delete",
+                "deletecollection",
+                "get",
+                "list",
+                "patch",
+                "create",
+                "update",
+                "watch",
+            ]
+        } else if self.writable() {
             &[
                 "create",
                 "delete",

@@ -4,8 +4,9 @@ use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::jsonpath;
-use crate::resource::Resource;
+use crate::resource::{Family, Resource};
 
+mod labels;
 #[cfg(test)]
 mod tests;
 
@@ -25,23 +26,14 @@ enum Test {
     NotIn(Vec<String>),
     Exists,
     Absent,
+    Above(i64),
+    Below(i64),
 }
 
 impl Labels {
     /// Reads `a=b,c!=d,e in (x,y),f notin (z),g,!h`.
     pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
-        let wrong = |part: &str| {
-            Failure::bad_request(format!(
-                "unable to parse requirement: {part:?} is not understood"
-            ))
-        };
-        split_outside_parentheses(text)
-            .into_iter()
-            .map(str::trim)
-            .filter(|part| !part.is_empty())
-            .map(|part| requirement(part).ok_or_else(|| wrong(part)))
-            .collect::<Result<_, _>>()
-            .map(Self)
+        labels::parse(text).map(Self)
     }
 
     /// Whether nothing is asked.
@@ -60,67 +52,13 @@ impl Labels {
                 (Test::In(values), Some(v)) => values.iter().any(|x| x == v),
                 (Test::NotIn(values), Some(v)) => !values.iter().any(|x| x == v),
                 (Test::Exists, Some(_)) | (Test::Absent | Test::NotIn(_), None) => true,
-                (Test::Exists | Test::In(_), None) | (Test::Absent, Some(_)) => false,
+                (Test::Above(least), Some(v)) => v.parse::<i64>().is_ok_and(|v| v > *least),
+                (Test::Below(most), Some(v)) => v.parse::<i64>().is_ok_and(|v| v < *most),
+                (Test::Exists | Test::In(_) | Test::Above(_) | Test::Below(_), None)
+                | (Test::Absent, Some(_)) => false,
             }
         })
     }
-}
-
-/// Commas inside `in (…)` do not separate requirements.
-fn split_outside_parentheses(text: &str) -> Vec<&str> {
-    let (mut depth, mut start, mut parts) = (0_i32, 0, Vec::new());
-    for (at, c) in text.char_indices() {
-        match c {
-            '(' => depth += 1,
-            ')' => depth -= 1,
-            ',' if depth == 0 => {
-                parts.extend(text.get(start..at));
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.extend(text.get(start..));
-    parts
-}
-
-fn requirement(part: &str) -> Option<Requirement> {
-    let make = |key: &str, test| {
-        let key = key.trim();
-        valid_key(key).then(|| Requirement {
-            key: key.to_owned(),
-            test,
-        })
-    };
-    if let Some(key) = part.strip_prefix('!') {
-        return make(key, Test::Absent);
-    }
-    if part.ends_with(')') {
-        let (head, list) = part.strip_suffix(')')?.split_once('(')?;
-        let values = list.split(',').map(|v| v.trim().to_owned()).collect();
-        let mut words = head.split_whitespace();
-        let (key, operator) = (words.next()?, words.next()?);
-        return match (operator, words.next()) {
-            ("in", None) => make(key, Test::In(values)),
-            ("notin", None) => make(key, Test::NotIn(values)),
-            _ => None,
-        };
-    }
-    let one = |value: &str| vec![value.trim().to_owned()];
-    if let Some((key, value)) = part.split_once("!=") {
-        return make(key, Test::NotIn(one(value)));
-    }
-    if let Some((key, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
-        return make(key, Test::In(one(value)));
-    }
-    make(part, Test::Exists)
-}
-
-fn valid_key(key: &str) -> bool {
-    !key.is_empty()
-        && key
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
 }
 
 /// A parsed `fieldSelector`; empty matches all.
@@ -149,9 +87,13 @@ impl Fields {
                 )));
             };
             if !supported(name, resource) {
-                return Err(Failure::bad_request(format!(
-                    "field label not supported: {name}"
-                )));
+                return Err(Failure::bad_request(match resource.family {
+                    Family::ConfigMap | Family::Lease => format!(
+                        "{name:?} is not a known field selector: only \"metadata.name\", \
+                         \"metadata.namespace\""
+                    ),
+                    _ => format!("field label not supported: {name}"),
+                }));
             }
             let value = unescape(value);
             fields.push(Field {

@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use crate::jsonpath;
 use crate::object;
-use crate::resource::{Column, Resource};
+use crate::resource::{Column, Family, Resource};
 
 #[cfg(test)]
 mod tests;
 
 /// What a table row carries beside its cells.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum Include {
     /// Nothing.
     None,
@@ -21,6 +21,8 @@ pub(crate) enum Include {
     Metadata,
     /// The whole object.
     Object,
+    /// Something that is none of these.
+    Wrong(String),
 }
 
 /// A table of `objects`, with `metadata` of the list.
@@ -36,18 +38,37 @@ pub(crate) fn render(
         "description": "Name of the object, unique in its namespace",
     });
     let columns = resource.columns.iter().map(|c| {
-        json!({ "name": c.name, "type": shown_type(&c.kind), "format": c.format,
-                "priority": c.priority, "description": c.description })
+        let custom = resource.family == Family::Custom;
+        let described = if c.description.is_empty() && custom {
+            format!(
+                "Custom resource definition column (in JSONPath format): {}",
+                c.path
+            )
+        } else {
+            c.description.clone()
+        };
+        let kind = if custom {
+            c.kind.as_str()
+        } else {
+            shown_type(&c.kind)
+        };
+        json!({ "name": c.name, "type": kind, "format": c.format,
+                "priority": c.priority, "description": described })
     });
-    let definitions: Vec<Value> = std::iter::once(name).chain(columns).collect();
+    let named = (!is_event(resource)).then_some(name);
+    let definitions: Vec<Value> = named.into_iter().chain(columns).collect();
     let rows: Vec<Value> = objects
         .into_iter()
-        .map(|object| row(resource, object, include, now))
+        .map(|object| row(resource, object, &include, now))
         .collect();
     json!({
         "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
         "columnDefinitions": definitions, "rows": rows,
     })
+}
+
+fn is_event(resource: &Resource) -> bool {
+    matches!(resource.family, Family::CoreEvent | Family::Event)
 }
 
 /// Computed columns are shown as text; an age is text already.
@@ -58,8 +79,11 @@ fn shown_type(kind: &str) -> &str {
     }
 }
 
-fn row(resource: &Resource, object: Value, include: Include, now: Timestamp) -> Value {
-    let cells: Vec<Value> = std::iter::once(json!(object::name(&object)))
+fn row(resource: &Resource, object: Value, include: &Include, now: Timestamp) -> Value {
+    // The table of Events begins with when, and ends with the name.
+    let named = (!is_event(resource)).then(|| json!(object::name(&object)));
+    let cells: Vec<Value> = named
+        .into_iter()
         .chain(
             resource
                 .columns
@@ -68,8 +92,10 @@ fn row(resource: &Resource, object: Value, include: Include, now: Timestamp) -> 
         )
         .collect();
     match include {
-        Include::None => json!({ "cells": cells }),
-        Include::Metadata => json!({ "cells": cells, "object": only_metadata(&object) }),
+        Include::None => json!({ "cells": cells, "object": null }),
+        Include::Metadata | Include::Wrong(_) => {
+            json!({ "cells": cells, "object": only_metadata(&object) })
+        }
         Include::Object => json!({ "cells": cells, "object": object }),
     }
 }
@@ -93,7 +119,7 @@ fn cell(object: &Value, column: &Column, now: Timestamp) -> Value {
                 .first()
                 .and_then(|v| v.as_object())
                 .map_or(0, serde_json::Map::len);
-            json!(count.to_string())
+            json!(count)
         }
         (_, []) => Value::Null,
         ("date", [value, ..]) => age(value, now),
@@ -158,14 +184,8 @@ fn event_cell(object: &Value, what: &str, now: Timestamp) -> Value {
             ".lastTimestamp",
             ".eventTime",
             ".deprecatedLastTimestamp",
-            ".metadata.creationTimestamp",
         ]),
-        "first" => at(&[
-            ".firstTimestamp",
-            ".deprecatedFirstTimestamp",
-            ".eventTime",
-            ".metadata.creationTimestamp",
-        ]),
+        "first" => at(&[".firstTimestamp", ".deprecatedFirstTimestamp", ".eventTime"]),
         "object" => {
             let kind = word(&[".involvedObject.kind", ".regarding.kind"]).to_lowercase();
             json!(format!(
@@ -173,6 +193,7 @@ fn event_cell(object: &Value, what: &str, now: Timestamp) -> Value {
                 word(&[".involvedObject.name", ".regarding.name"])
             ))
         }
+        "subobject" => json!(word(&[".involvedObject.fieldPath", ".regarding.fieldPath"])),
         "source" => json!(word(&[
             ".source.component",
             ".reportingComponent",
@@ -184,7 +205,7 @@ fn event_cell(object: &Value, what: &str, now: Timestamp) -> Value {
             let count = paths
                 .iter()
                 .find_map(|p| jsonpath::first(object, p)?.as_i64());
-            json!(count.unwrap_or(1).to_string())
+            json!(count.unwrap_or(1))
         }
         _ => Value::Null,
     }

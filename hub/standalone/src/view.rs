@@ -43,6 +43,17 @@ fn convert(
             rename(map, from, to);
         }
         map.insert("apiVersion".to_owned(), json!(api_version));
+        // core/v1 has these empty where events.k8s.io/v1 has them not at all.
+        for (core, newer) in [
+            ("reportingComponent", "reportingController"),
+            ("reportingInstance", "reportingInstance"),
+        ] {
+            if api_version == "v1" {
+                map.entry(core).or_insert_with(|| json!(""));
+            } else if map.get(newer).and_then(Value::as_str) == Some("") {
+                map.remove(newer);
+            }
+        }
     }
     object
 }

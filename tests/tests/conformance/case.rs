@@ -62,6 +62,9 @@ pub(crate) struct Step {
     /// How often.
     #[serde(default)]
     pub(crate) repeat: Option<usize>,
+    /// The documented difference that shows here.
+    #[serde(default)]
+    pub(crate) differs: Option<String>,
     /// The answer does not matter, it only prepares.
     #[serde(default)]
     pub(crate) quiet: bool,

@@ -51,7 +51,7 @@ impl Names {
                     self.value(key, item);
                 }
                 // Their order is that of a hash map, or of the second in which they were written.
-                if matches!(key, "managedFields" | "causes") {
+                if matches!(key, "managedFields" | "causes" | "resources") {
                     list.sort_by_key(|item| {
                         let mut item = item.clone();
                         let fields = item.as_object_mut().and_then(|map| map.remove("fieldsV1"));

@@ -50,7 +50,8 @@ pub(super) fn check(
 }
 
 /// Whether any rule stands at or below `schema`.
-fn has_rules(schema: &JSONSchemaProps) -> bool {
+#[must_use]
+pub fn has_rules(schema: &JSONSchemaProps) -> bool {
     use super::shape::items;
     use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaPropsOrBool;
     schema

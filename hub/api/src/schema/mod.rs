@@ -12,6 +12,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
+pub use self::cel::has_rules;
 pub use self::check::check;
 pub use self::error::{FieldError, FieldReason};
 pub use self::shape::{default_into, prune, unknown_fields};

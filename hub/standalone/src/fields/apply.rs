@@ -217,7 +217,7 @@ fn lay(
     if same {
         own.time = match held {
             Some(held) => held.time,
-            None => own.time,
+            None => None,
         };
     }
     others.push(own);

@@ -150,24 +150,19 @@ fn misfit(node: Node<'_>, value: &Value) -> Option<String> {
         "number" | "integer" => "numeric",
         other => other,
     };
-    (!fits && !value.is_null()).then(|| {
-        format!(
-            "expected {kind} ({}), got {}",
-            if kind == "numeric" {
-                "int or float"
-            } else {
-                kind
-            },
-            shown(value)
-        )
+    let found = match value {
+        Value::String(_) => "string",
+        Value::Bool(_) => "bool",
+        Value::Array(_) => "[]interface {}",
+        _ => "map[string]interface {}",
+    };
+    (!fits && !value.is_null()).then(|| match kind {
+        "numeric" => format!("expected numeric (int or float), got {found}"),
+        kind => format!(
+            "expected {kind}, got &value.valueUnstructured{{Value:{}}}",
+            go(value)
+        ),
     })
-}
-
-fn shown(value: &Value) -> String {
-    match value {
-        Value::String(text) => format!("{text:?}"),
-        other => other.to_string(),
-    }
 }
 
 fn go(value: &Value) -> String {

@@ -6,7 +6,9 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::Response;
 use hyper::body::Bytes;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WARNING, WWW_AUTHENTICATE};
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WARNING, WWW_AUTHENTICATE,
+};
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -39,7 +41,19 @@ pub(super) fn text(body: &'static str) -> Response<Body> {
 
 /// A refusal.
 pub(super) fn failure(failure: &Failure) -> Response<Body> {
+    if failure.code == 404 && failure.details.is_null() {
+        // No kind is served there: that is not the API's 404 but the path's.
+        let mut response = text("404 page not found\n");
+        *response.status_mut() = hyper::StatusCode::NOT_FOUND;
+        return response;
+    }
     let mut response = json(failure.code, &failure.body());
+    if let Some(seconds) = failure.details.get("retryAfterSeconds") {
+        let seconds = HeaderValue::from_str(&seconds.to_string());
+        response
+            .headers_mut()
+            .extend(seconds.ok().map(|value| (RETRY_AFTER, value)));
+    }
     if failure.code == 401 {
         let scheme = HeaderValue::from_static("Bearer");
         response.headers_mut().insert(WWW_AUTHENTICATE, scheme);

@@ -4,13 +4,13 @@ use hyper::Response;
 use serde_json::{Value, json};
 
 use super::answer::{self, Body};
-use super::read::Filter;
+use super::read::{Filter, nameless};
 use crate::engine::{Deleted, Engine};
-use crate::failure::Failure;
+use crate::failure::{Cause, Failure};
 use crate::lifecycle::{DeleteOptions, Propagation};
 use crate::object;
 use crate::query::{self, Query};
-use crate::resource::Resource;
+use crate::resource::{Family, Resource};
 use crate::store::Key;
 
 /// Deletes one object.
@@ -25,10 +25,14 @@ pub(super) async fn one(
     match engine.delete(resource, key, &options, dry_run).await? {
         Deleted::Held(object) => Ok(answer::json(200, &object)),
         Deleted::Gone(object) => {
+            let mut details = json!({ "name": key.name, "kind": resource.plural,
+                                      "uid": object::uid(&object) });
+            if !resource.group.is_empty() {
+                object::root_mut(&mut details).insert("group".to_owned(), json!(resource.group));
+            }
             let status = json!({
                 "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
-                "details": { "name": key.name, "group": resource.group, "kind": resource.plural,
-                             "uid": object::uid(&object) },
+                "details": details,
             });
             Ok(answer::json(200, &status))
         }
@@ -49,15 +53,21 @@ pub(super) async fn collection(
     let mut items = Vec::new();
     for row in page.rows.iter().filter(|row| filter.takes(resource, row)) {
         match engine.delete(resource, &row.key, &options, dry_run).await {
-            Ok(Deleted::Gone(object) | Deleted::Held(object)) => items.push(object),
+            Ok(Deleted::Gone(object) | Deleted::Held(object)) => {
+                items.push(nameless(resource, object));
+            }
             // Somebody else was faster.
             Err(failure) if failure.code == 404 => {}
             Err(failure) => return Err(failure),
         }
     }
     let version = engine.store.version().to_string();
+    let mut metadata = json!({ "resourceVersion": version });
+    if resource.family == Family::Custom {
+        object::root_mut(&mut metadata).insert("continue".to_owned(), json!(""));
+    }
     let list = json!({ "kind": resource.list_kind, "apiVersion": resource.api_version(),
-                       "metadata": { "resourceVersion": version }, "items": items });
+                       "metadata": metadata, "items": items });
     Ok(answer::json(200, &list))
 }
 
@@ -67,16 +77,44 @@ fn options(query: &Query, sent: &Value) -> Result<(DeleteOptions, bool), Failure
             .and_then(Value::as_str)
             .map(str::to_owned)
     };
+    let mut faults = query.faults.clone();
+    let orphans = sent
+        .get("orphanDependents")
+        .filter(|value| !value.is_null());
+    if let (Some(_), Some(name)) = (orphans, text("/propagationPolicy")) {
+        let message = format!(
+            "Invalid value: {name:?}: orphanDependents and deletionPropagation cannot be both set"
+        );
+        faults.push(Cause::new(
+            "FieldValueInvalid",
+            "propagationPolicy",
+            message,
+        ));
+    }
+    let mut named = |name: &str| {
+        query::propagation(name).unwrap_or_else(|fault| {
+            faults.push(fault);
+            Propagation::Background
+        })
+    };
     let propagation = match (query.propagation, text("/propagationPolicy")) {
         (Some(given), _) => given,
-        (None, Some(name)) => query::propagation(&name)?,
+        (None, Some(name)) => named(&name),
         (None, None) if sent.get("orphanDependents") == Some(&json!(true)) => Propagation::Orphan,
         (None, None) => Propagation::Background,
     };
-    let dry_run = sent
+    let rehearsals: Vec<&str> = sent
         .get("dryRun")
         .and_then(Value::as_array)
-        .is_some_and(|d| !d.is_empty());
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    faults.extend(query::dry_run_fault(&rehearsals));
+    if !faults.is_empty() {
+        return Err(Failure::options("DeleteOptions", &faults));
+    }
+    let dry_run = !rehearsals.is_empty();
     let options = DeleteOptions {
         uid: text("/preconditions/uid"),
         version: text("/preconditions/resourceVersion"),

@@ -93,6 +93,8 @@ pub(super) fn list(
     query: &Query,
     form: Form,
 ) -> Result<Response<Body>, Failure> {
+    query.lists()?;
+    must_include(&query.include, form)?;
     let filter = Filter::parse(query, resource)?;
     let Page { rows, version } = page(engine, resource, namespace, query)?;
     let start = match query.token.as_str() {
@@ -114,6 +116,10 @@ pub(super) fn list(
         .map(AsRef::as_ref)
         .collect();
     let mut metadata = json!({ "resourceVersion": version.to_string() });
+    if resource.family == Family::Custom && form != Form::Table {
+        // Lists of custom kinds have the field in any case, those of built-in kinds do not.
+        crate::object::root_mut(&mut metadata).insert("continue".to_owned(), json!(""));
+    }
     let remaining = rest.count();
     if let (true, Some(last), Some(map)) = (remaining > 0, chosen.last(), metadata.as_object_mut())
     {
@@ -123,12 +129,12 @@ pub(super) fn list(
         }
     }
     Ok(match form {
-        Form::Whole if resource.family != Family::Event => {
+        Form::Whole if resource.family == Family::Custom => {
             answer::bytes(200, joined(resource, &chosen, &metadata))
         }
         _ => answer::json(
             200,
-            &shown_list(resource, &chosen, metadata, form, query.include),
+            &shown_list(resource, &chosen, metadata, form, query.include.clone()),
         ),
     })
 }
@@ -141,17 +147,22 @@ fn page(
 ) -> Result<Page, Failure> {
     let store = &engine.store;
     if !query.token.is_empty() {
+        if query.version.is_some() {
+            return Err(Failure::bad_request(
+                "specifying resource version is not allowed when using continue",
+            ));
+        }
         let version = Token::parse(&query.token)?.version;
         let page = store.list_at(&resource.storage, namespace, version);
         return page.map_err(|_| Failure::continue_expired());
     }
-    let wanted = query.version.filter(|version| *version > 0);
+    let wanted = query.version;
     match wanted {
-        Some(version) if query.exact => store
+        Some(version) if query.exact() => store
             .list_at(&resource.storage, namespace, version)
             .map_err(|oldest| Failure::expired(version, oldest)),
         Some(version) if version > store.version() => {
-            Err(Failure::expired(version, store.version()))
+            Err(Failure::too_large_version(version, store.version()))
         }
         _ => Ok(store.list(&resource.storage, namespace)),
     }
@@ -186,7 +197,8 @@ fn shown_list(
     let objects = rows.iter().map(|row| view::outward(resource, row.object()));
     match form {
         Form::Whole => json!({ "kind": resource.list_kind, "apiVersion": resource.api_version(),
-                               "metadata": metadata, "items": objects.collect::<Vec<_>>() }),
+                               "metadata": metadata,
+                               "items": objects.map(|o| nameless(resource, o)).collect::<Vec<_>>() }),
         Form::Metadata => {
             let items: Vec<Value> = objects
                 .map(|object| table::only_metadata(&object))
@@ -201,6 +213,27 @@ fn shown_list(
             include,
             Timestamp::now(),
         ),
+    }
+}
+
+/// An item of a list: of a built-in kind it does not repeat what the list says.
+pub(super) fn nameless(resource: &Resource, mut object: Value) -> Value {
+    if resource.family != Family::Custom {
+        let root = crate::object::root_mut(&mut object);
+        root.remove("kind");
+        root.remove("apiVersion");
+    }
+    object
+}
+
+/// Refuses a table whose rows are to carry something that they cannot.
+pub(super) fn must_include(include: &Include, form: Form) -> Result<(), Failure> {
+    match include {
+        Include::Wrong(word) if form == Form::Table => Err(Failure::bad_request(format!(
+            "Unable to convert to Table as requested: includeObject: Invalid value: {word:?}: must \
+             be 'Metadata', 'Object', 'None', or empty"
+        ))),
+        _ => Ok(()),
     }
 }
 

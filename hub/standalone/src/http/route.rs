@@ -117,23 +117,22 @@ async fn collection(
     match *request.method() {
         Method::GET if query.watch => watch::start(service, resource, namespace, query, form),
         Method::GET => read::list(&service.engine, &resource, namespace, &query, form),
-        Method::POST if resource.namespaced && namespace.is_none() => {
-            Err(Failure::method_not_allowed())
-        }
+        Method::POST if resource.namespaced && namespace.is_none() => Err(Failure::no_route()),
         Method::POST => {
+            query.writes("CreateOptions", None)?;
             let ask = ask(&query, &request);
             let parsed = sent(request).await?;
             let done = service
                 .engine
                 .create(&resource, namespace, parsed, &ask)
                 .await?;
-            let shown = read::shown(&resource, done.object, form, Include::Object);
-            Ok(answer::warn(answer::json(201, &shown), &done.warnings))
+            Ok(written(&resource, done, form))
         }
         Method::DELETE => {
             let body = deletion(request).await?;
             delete::collection(&service.engine, &resource, namespace, &query, &body).await
         }
+        Method::PUT | Method::PATCH => Err(Failure::bad_request("name must be provided")),
         _ => Err(Failure::method_not_allowed()),
     }
 }
@@ -152,7 +151,8 @@ async fn object(
     let part = match sub {
         None => Part::Main,
         Some("status") if resource.has_status => Part::Status,
-        Some(_) => return Err(Failure::no_route()),
+        // A subresource that the kind does not have is an object that is not there.
+        Some(_) => return Err(Failure::not_found(&resource, name)),
     };
     let query = query::parse(request.uri().query().unwrap_or_default())?;
     let form = form(&request)?;
@@ -169,6 +169,7 @@ async fn object(
         }
         Method::GET => {
             let object = service.engine.get(&resource, &key)?;
+            read::must_include(&query.include, form)?;
             return Ok(answer::json(
                 200,
                 &read::shown(&resource, object, form, query.include),
@@ -178,9 +179,14 @@ async fn object(
             let body = deletion(request).await?;
             return delete::one(&service.engine, &resource, &key, &query, &body).await;
         }
-        Method::PUT => Change::Replace(sent(request).await?),
+        Method::DELETE => return Err(Failure::not_supported(&resource, "delete")),
+        Method::PUT => {
+            query.writes("UpdateOptions", None)?;
+            Change::Replace(sent(request).await?)
+        }
         Method::PATCH => {
             let kind = patch::kind(content_type(&request), &resource)?;
+            query.writes("PatchOptions", Some(kind == patch::Kind::Apply))?;
             let bytes = body(request).await?;
             if kind == patch::Kind::Apply {
                 let applied = patch::applied(&bytes, query.validation)?;
@@ -204,7 +210,7 @@ async fn object(
 /// What became of a write.
 fn written(resource: &Resource, done: Done, form: Form) -> Response<Body> {
     let code = if done.created { 201 } else { 200 };
-    let shown = read::shown(resource, done.object, form, Include::Object);
+    let shown = read::shown(resource, done.object, form, Include::Metadata);
     answer::warn(answer::json(code, &shown), &done.warnings)
 }
 
@@ -272,7 +278,7 @@ async fn sent(request: Request<Incoming>) -> Result<admit::Parsed, Failure> {
         protobuf::MEDIA => protobuf::decode(&bytes).map(admit::Parsed::whole),
         _ => Err(Failure::unsupported_media_type(&format!(
             "the body of the request was in an unknown format - accepted media types include: \
-             application/json, {}",
+             application/json, application/yaml, {}",
             protobuf::MEDIA
         ))),
     }

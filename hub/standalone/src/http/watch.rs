@@ -60,6 +60,7 @@ pub(super) fn start(
     query: Query,
     form: Form,
 ) -> Result<Response<Body>, Failure> {
+    query.lists()?;
     let filter = Filter::parse(&query, &resource)?;
     let store = &service.engine.store;
     let lasts = query
@@ -82,11 +83,11 @@ pub(super) fn start(
         over: false,
     };
     let begins_with_all = query.initial_events.unwrap_or(false)
-        || (query.initial_events.is_none() && query.version.unwrap_or(0) == 0);
+        || (query.initial_events.is_none() && query.version.is_none());
     match query.version {
         _ if begins_with_all => watch.present(query.initial_events == Some(true)),
-        Some(version) if version > 0 => watch.seen = version,
-        _ => {}
+        Some(version) => watch.seen = version,
+        None => {}
     }
     let frames = stream::unfold(watch, |mut watch| async move {
         let chunk = watch.next().await?;
@@ -195,7 +196,7 @@ impl Watch {
 
     fn line(&self, kind: &str, object: Value) -> Bytes {
         let object = view::outward(&self.resource, object);
-        let object = shown(&self.resource, object, self.form, self.include);
+        let object = shown(&self.resource, object, self.form, self.include.clone());
         text(&json!({ "type": kind, "object": object }))
     }
 
