@@ -23,8 +23,8 @@ use crate::sample::{cpu_seconds, memory_kib, percentile};
 /// Everything must be there within this, or nothing is measured.
 const BOUND: Duration = Duration::from_secs(600);
 
-/// After the last Machine runs, until what belongs to it is written too.
-const SETTLE: Duration = Duration::from_secs(15);
+/// Nothing was written for so long: what belongs to the last step is there.
+const QUIET: Duration = Duration::from_secs(5);
 
 /// Of the same task by metal3's operator with its fixture provisioner, 1,000 hosts on a machine like the reference.
 const METAL3: (&str, f64, f64) = ("metal3, measured before", 261.0, 15.7);
@@ -53,9 +53,8 @@ pub(crate) fn run(context: &Context) -> anyhow::Result<Vec<Figure>> {
     let mut fleet = Fleet::new(&hub.path("agents"), hub.listen(), specs)?;
     fleet.dial(Line::Normal, agents, BOUND)?;
     runtime.block_on(prepare(&cluster, &sites, count))?;
-    thread::sleep(context.size(SETTLE, Duration::from_secs(5)));
-
-    let run = runtime.block_on(measure(context, &cluster, &sites, count, hub.pid()))?;
+    runtime.block_on(quiet(&cluster))?;
+    let run = runtime.block_on(measure(&cluster, &sites, count, hub.pid()))?;
     let mut figures = figures(&run);
     let idle = context.size(Duration::from_secs(300), Duration::from_secs(5));
     let before = runtime.block_on(counted(&cluster))?;
@@ -91,7 +90,6 @@ async fn prepare(cluster: &Cluster, sites: &[String], count: usize) -> anyhow::R
 }
 
 async fn measure(
-    context: &Context,
     cluster: &Cluster,
     sites: &[String],
     count: usize,
@@ -114,14 +112,34 @@ async fn measure(
         .into_iter()
         .map(|when| when.duration_since(begun).as_secs_f64())
         .collect();
-    tokio::time::sleep(context.size(SETTLE, Duration::from_secs(5))).await;
+    let after = quiet(cluster).await?;
     Ok(Run {
         count,
         running,
         creating,
-        writes: counted(cluster).await?.since(&before),
+        writes: after.since(&before),
         hub_cpu: cpu_seconds(hub)? - cpu,
     })
+}
+
+/// Waits until nothing is written any more, Lease renewals left out, and says what was counted by then.
+async fn quiet(cluster: &Cluster) -> anyhow::Result<Writes> {
+    let begun = Instant::now();
+    let mut before = counted(cluster).await?;
+    loop {
+        tokio::time::sleep(QUIET).await;
+        let after = counted(cluster).await?;
+        let written = after.since(&before);
+        if written.work("").total() + written.events() == 0.0 {
+            return Ok(after);
+        }
+        anyhow::ensure!(
+            begun.elapsed() < BOUND,
+            "something is written on and on: {:?}",
+            written.by_count()
+        );
+        before = after;
+    }
 }
 
 async fn counted(cluster: &Cluster) -> anyhow::Result<Writes> {
@@ -152,7 +170,7 @@ fn figures(run: &Run) -> Vec<Figure> {
     let mut written = Figure::told("API writes a Machine", each(work.total()), "")
         .must(Must::AtMost(6.0))
         .peer(name, peers_writes)
-        .note("all writers but the user's creations, Events and Leases, until 15 s after the last one ran");
+        .note("all writers but the user's creations, Events and Leases, until nothing was written for 5 s");
     for (kind, total) in work.by_count() {
         written = written.part(kind.words(), each(total));
     }
