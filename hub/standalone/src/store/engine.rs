@@ -19,6 +19,9 @@ use super::{files, record};
 const CACHE: u64 = 4 << 20;
 const VERSION_KEY: &[u8] = b"m/version";
 
+/// Stem and record of one object.
+pub(super) type Object = (Vec<u8>, Vec<u8>);
+
 /// An open database.
 #[derive(Debug)]
 pub(super) struct Engine {
@@ -88,8 +91,8 @@ impl Engine {
     }
 
     /// The rows of all objects, each object's joined: stem and record.
-    pub(super) fn objects(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
-        let mut objects: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    pub(super) fn objects(&self) -> Result<Vec<Object>, Error> {
+        let mut objects: Vec<Object> = Vec::new();
         for entry in self.sled.scan_prefix(record::PREFIX) {
             let (key, chunk) = entry.map_err(store("read"))?;
             let stem = key.get(..key.len().saturating_sub(2)).unwrap_or_default();
