@@ -103,6 +103,7 @@ pub(crate) fn decode(
     if resource.family == Family::Secret {
         complete_secret(resource, &mut object)?;
     }
+    lifecycle::tidy(&mut object);
     let warnings = if validation == FieldValidation::Warn {
         complaints
     } else {
@@ -117,7 +118,8 @@ fn right_kind(resource: &Resource, object: &Value) -> Result<(), Failure> {
     if given("kind").is_empty() && resource.family == Family::Custom {
         return Err(Failure::bad_request("Object 'Kind' is missing"));
     }
-    if !given("apiVersion").is_empty() && given("apiVersion") != version {
+    let may_lack = resource.family != Family::Custom;
+    if !(may_lack && given("apiVersion").is_empty()) && given("apiVersion") != version {
         return Err(Failure::bad_request(format!(
             "the API version in the data ({}) does not match the expected API version ({version})",
             given("apiVersion")
@@ -193,13 +195,35 @@ fn prune_metadata(object: &mut Value) {
     meta.retain(|key, value| properties.contains_key(key) && !value.is_null());
 }
 
+/// Advice about finalizers of a new object that name no domain.
+pub(crate) fn plain_finalizers(resource: &Resource, object: &Value) -> Vec<String> {
+    if resource.family != Family::Custom {
+        return Vec::new();
+    }
+    let plain = object::finalizers(object).into_iter().filter(|name| {
+        !name.contains('/') && ![lifecycle::FOREGROUND, lifecycle::ORPHAN].contains(name)
+    });
+    plain
+        .map(|name| {
+            format!(
+                "metadata.finalizers: {name:?}: prefer a domain-qualified finalizer name to avoid \
+                 accidental conflicts with other finalizer writers"
+            )
+        })
+        .collect()
+}
+
 /// Fields that an Event always shows, as absent as they may be.
 fn complete_event(resource: &Resource, object: &mut Value) {
     let (prefix, names) = match resource.family {
         Family::Event => ("deprecated", ["FirstTimestamp", "LastTimestamp"]),
         _ => ("", ["firstTimestamp", "lastTimestamp"]),
     };
-    let source = if prefix.is_empty() { "source" } else { "deprecatedSource" };
+    let source = if prefix.is_empty() {
+        "source"
+    } else {
+        "deprecatedSource"
+    };
     let root = object::root_mut(object);
     for name in names {
         root.entry(format!("{prefix}{name}")).or_insert(Value::Null);
@@ -214,19 +238,40 @@ fn complete_event(resource: &Resource, object: &mut Value) {
 }
 
 /// What is wrong with a new Event.
-pub(crate) fn new_event(resource: &Resource, namespace: Option<&str>, object: &Value) -> Result<(), Failure> {
+pub(crate) fn new_event(
+    resource: &Resource,
+    namespace: Option<&str>,
+    object: &Value,
+) -> Result<(), Failure> {
     let mut causes = Vec::new();
-    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let text = |pointer: &str| {
+        object
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
     let mut invalid = |field: &str, value: &str, why: &str| {
         let message = format!("Invalid value: {value:?}: {why}");
         causes.push(Cause::new("FieldValueInvalid", field, message));
     };
     let newer = resource.family == Family::Event;
-    let about = text(if newer { "/regarding/namespace" } else { "/involvedObject/namespace" });
-    let at_home = if about.is_empty() { namespace == Some("default") } else { namespace == Some(about) };
+    let about = text(if newer {
+        "/regarding/namespace"
+    } else {
+        "/involvedObject/namespace"
+    });
+    let at_home = if about.is_empty() {
+        namespace == Some("default")
+    } else {
+        namespace == Some(about)
+    };
     if !at_home {
         // A kind without namespaces has its Events in `default`.
-        invalid("involvedObject.namespace", about, "does not match event.namespace");
+        invalid(
+            "involvedObject.namespace",
+            about,
+            "does not match event.namespace",
+        );
     }
     if newer {
         if text("/eventTime").is_empty() {
@@ -242,7 +287,10 @@ pub(crate) fn new_event(resource: &Resource, namespace: Option<&str>, object: &V
     if causes.is_empty() {
         return Ok(());
     }
-    let named = Resource { group: String::new(), ..resource.clone() };
+    let named = Resource {
+        group: String::new(),
+        ..resource.clone()
+    };
     Err(Failure::invalid(&named, object::name(object), &causes))
 }
 
@@ -302,8 +350,24 @@ pub(crate) fn check(
     if causes.is_empty() && resource.group == "vitistack.io" && !same {
         causes.extend(validate::object(&resource.kind, object).iter().map(cause));
     }
+    let mistyped = causes
+        .iter()
+        .find(|cause| cause.reason == "FieldValueTypeInvalid");
+    if let (Some(cause), false) = (mistyped, resource.family == Family::Custom) {
+        let (kind, version) = (&resource.kind, &resource.version);
+        return Err(Failure::bad_request(format!(
+            "{kind} in version \"{version}\" cannot be handled as a {kind}: {}: {}",
+            cause.field, cause.message
+        )));
+    }
     let blocks = |cause: &Cause| {
-        let kinds = ["NotSupported", "Required", "TooLong", "TooMany", "TypeInvalid"];
+        let kinds = [
+            "NotSupported",
+            "Required",
+            "TooLong",
+            "TooMany",
+            "TypeInvalid",
+        ];
         let kind = cause.reason.strip_prefix("FieldValue").unwrap_or_default();
         kinds.contains(&kind)
     };

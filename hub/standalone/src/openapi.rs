@@ -96,7 +96,10 @@ fn schema(resource: &Resource) -> Value {
             .iter()
             .map(|path| json!({ "fieldPath": path.strip_prefix('.').unwrap_or(path) }))
             .collect();
-        root.insert("x-kubernetes-selectable-fields".to_owned(), Value::Array(fields));
+        root.insert(
+            "x-kubernetes-selectable-fields".to_owned(),
+            Value::Array(fields),
+        );
     }
     root.insert(
         "x-kubernetes-group-version-kind".to_owned(),
@@ -111,7 +114,10 @@ fn plain(schema: &mut Value) {
     match schema {
         Value::Object(map) => {
             for key in ["minimum", "maximum"] {
-                if let Some(bound) = map.get(key).and_then(Value::as_f64).filter(|b| b.fract() == 0.0)
+                if let Some(bound) = map
+                    .get(key)
+                    .and_then(Value::as_f64)
+                    .filter(|b| b.fract() == 0.0)
                     && let Ok(whole) = format!("{bound:.0}").parse::<i64>()
                 {
                     map.insert(key.to_owned(), json!(whole));

@@ -78,7 +78,9 @@ pub(crate) fn applied(body: &[u8], validation: FieldValidation) -> Result<Applie
         && let Err(error) = parse(serde_saphyr::options::DuplicateKeyPolicy::Error)
     {
         if validation == FieldValidation::Strict {
-            return Err(Failure::bad_request(format!("error strict decoding YAML: {error}")));
+            return Err(Failure::bad_request(format!(
+                "error strict decoding YAML: {error}"
+            )));
         }
         warnings.push(error.to_string());
     }
@@ -93,8 +95,7 @@ pub(crate) fn apply(kind: Kind, object: &Value, body: &[u8]) -> Result<Value, Fa
     match kind {
         Kind::Json => {
             let patch: json_patch::Patch = serde_json::from_slice(body).map_err(wrong)?;
-            json_patch::patch(&mut next, &patch)
-                .map_err(|_| Failure::unprocessable())?;
+            json_patch::patch(&mut next, &patch).map_err(|_| Failure::unprocessable())?;
         }
         Kind::Merge => {
             let patch: Value = serde_json::from_slice(body).map_err(wrong)?;
@@ -180,8 +181,10 @@ fn drop_items(map: &mut Map<String, Value>, key: &str, gone: &Value) {
 }
 
 fn merge_set(map: &mut Map<String, Value>, key: &str, items: Vec<Value>) {
+    // What the patch says comes first, in its order.
     let list = list_mut(map, key);
-    for item in items {
+    let held = std::mem::take(list);
+    for item in items.into_iter().chain(held) {
         if !list.contains(&item) {
             list.push(item);
         }

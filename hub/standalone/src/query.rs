@@ -64,7 +64,13 @@ pub(crate) struct Query {
 pub(crate) fn parse(text: &str) -> Result<Query, Failure> {
     let mut query = Query::default();
     for (key, value) in form_urlencoded::parse(text.as_bytes()) {
-        set(&mut query, &key, &value)?;
+        set(&mut query, &key, &value).map_err(|failure| {
+            // A watch finds out later than a list, and says it otherwise.
+            match failure.message.strip_prefix("invalid resource version: ") {
+                Some(why) if text.contains("watch=") => Failure::unclassed(why),
+                _ => failure,
+            }
+        })?;
     }
     Ok(query)
 }
@@ -75,7 +81,9 @@ fn set(query: &mut Query, key: &str, value: &str) -> Result<(), Failure> {
         "fieldSelector" => query.fields = value.to_owned(),
         "limit" => {
             let limit: Option<i64> = number(value)?;
-            query.limit = limit.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
+            query.limit = limit
+                .and_then(|n| usize::try_from(n).ok())
+                .filter(|n| *n > 0);
         }
         "continue" => query.token = value.to_owned(),
         "resourceVersion" => {
@@ -97,7 +105,9 @@ fn set(query: &mut Query, key: &str, value: &str) -> Result<(), Failure> {
                 "Strict" => FieldValidation::Strict,
                 "Ignore" => FieldValidation::Ignore,
                 other => {
-                    query.faults.push(unsupported(key, other, &["", "Ignore", "Strict", "Warn"]));
+                    query
+                        .faults
+                        .push(unsupported(key, other, &["", "Ignore", "Strict", "Warn"]));
                     FieldValidation::Warn
                 }
             }
@@ -153,12 +163,18 @@ pub(crate) fn dry_run_fault(values: &[&str]) -> Option<Cause> {
 
 fn unsupported(field: &str, value: &str, allowed: &[&str]) -> Cause {
     let allowed: Vec<String> = allowed.iter().map(|one| format!("{one:?}")).collect();
-    let message = format!("Unsupported value: {value:?}: supported values: {}", allowed.join(", "));
+    let message = format!(
+        "Unsupported value: {value:?}: supported values: {}",
+        allowed.join(", ")
+    );
     Cause::new("FieldValueNotSupported", field, message)
 }
 
 fn manager_fault(value: &str) -> Option<Cause> {
-    let (place, letter) = value.chars().enumerate().find(|(_, letter)| letter.is_control())?;
+    let (place, letter) = value
+        .chars()
+        .enumerate()
+        .find(|(_, letter)| letter.is_control())?;
     let message = format!(
         "Invalid value: {value:?}: invalid character U+{:04X} (at position {place})",
         u32::from(letter)
@@ -188,24 +204,39 @@ impl Query {
             )),
             _ => {}
         }
-        if faults.is_empty() { Ok(()) } else { Err(Failure::options(kind, &faults)) }
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::options(kind, &faults))
+        }
     }
 
     /// Refuses a list or a watch whose parameters make no sense.
     pub(crate) fn lists(&self) -> Result<(), Failure> {
         let mut faults = Vec::new();
         let mut forbidden = |field: &str, why: &str| {
-            faults.push(Cause::new("FieldValueForbidden", field, format!("Forbidden: {why}")));
+            faults.push(Cause::new(
+                "FieldValueForbidden",
+                field,
+                format!("Forbidden: {why}"),
+            ));
         };
         let matching = self.matching.as_str();
         if let Some(initial) = self.initial_events {
             if !self.watch {
-                forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list");
+                forbidden(
+                    "sendInitialEvents",
+                    "sendInitialEvents is forbidden for list",
+                );
             } else if matching != "NotOlderThan" {
                 let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
                 forbidden("resourceVersionMatch", why);
                 if !matching.is_empty() {
-                    faults.push(unsupported("resourceVersionMatch", matching, &["NotOlderThan"]));
+                    faults.push(unsupported(
+                        "resourceVersionMatch",
+                        matching,
+                        &["NotOlderThan"],
+                    ));
                 }
             } else if initial && !self.bookmarks {
                 faults.clear();
@@ -250,7 +281,9 @@ fn number<T: std::str::FromStr>(value: &str) -> Result<Option<T>, Failure> {
         return Ok(None);
     }
     value.parse().map(Some).map_err(|_| {
-        Failure::bad_request(format!("strconv.ParseInt: parsing {value:?}: invalid syntax"))
+        Failure::bad_request(format!(
+            "strconv.ParseInt: parsing {value:?}: invalid syntax"
+        ))
     })
 }
 

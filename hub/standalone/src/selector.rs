@@ -54,7 +54,8 @@ impl Labels {
                 (Test::Exists, Some(_)) | (Test::Absent | Test::NotIn(_), None) => true,
                 (Test::Above(least), Some(v)) => v.parse::<i64>().is_ok_and(|v| v > *least),
                 (Test::Below(most), Some(v)) => v.parse::<i64>().is_ok_and(|v| v < *most),
-                (Test::Exists | Test::In(_) | Test::Above(_) | Test::Below(_), None) | (Test::Absent, Some(_)) => false,
+                (Test::Exists | Test::In(_) | Test::Above(_) | Test::Below(_), None)
+                | (Test::Absent, Some(_)) => false,
             }
         })
     }

@@ -40,11 +40,18 @@ pub(crate) fn render(
     let columns = resource.columns.iter().map(|c| {
         let custom = resource.family == Family::Custom;
         let described = if c.description.is_empty() && custom {
-            format!("Custom resource definition column (in JSONPath format): {}", c.path)
+            format!(
+                "Custom resource definition column (in JSONPath format): {}",
+                c.path
+            )
         } else {
             c.description.clone()
         };
-        let kind = if custom { c.kind.as_str() } else { shown_type(&c.kind) };
+        let kind = if custom {
+            c.kind.as_str()
+        } else {
+            shown_type(&c.kind)
+        };
         json!({ "name": c.name, "type": kind, "format": c.format,
                 "priority": c.priority, "description": described })
     });
@@ -86,7 +93,9 @@ fn row(resource: &Resource, object: Value, include: &Include, now: Timestamp) ->
         .collect();
     match include {
         Include::None => json!({ "cells": cells, "object": null }),
-        Include::Metadata | Include::Wrong(_) => json!({ "cells": cells, "object": only_metadata(&object) }),
+        Include::Metadata | Include::Wrong(_) => {
+            json!({ "cells": cells, "object": only_metadata(&object) })
+        }
         Include::Object => json!({ "cells": cells, "object": object }),
     }
 }
@@ -176,11 +185,7 @@ fn event_cell(object: &Value, what: &str, now: Timestamp) -> Value {
             ".eventTime",
             ".deprecatedLastTimestamp",
         ]),
-        "first" => at(&[
-            ".firstTimestamp",
-            ".deprecatedFirstTimestamp",
-            ".eventTime",
-        ]),
+        "first" => at(&[".firstTimestamp", ".deprecatedFirstTimestamp", ".eventTime"]),
         "object" => {
             let kind = word(&[".involvedObject.kind", ".regarding.kind"]).to_lowercase();
             json!(format!(

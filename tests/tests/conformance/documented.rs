@@ -76,7 +76,12 @@ pub(crate) fn excuse(step: &Step, finding: &Finding) -> Option<&'static str> {
     DIFFERENCES
         .iter()
         .filter(|difference| difference.id == named)
-        .find(|difference| difference.shows.iter().any(|part| finding.path.contains(part)))
+        .find(|difference| {
+            difference
+                .shows
+                .iter()
+                .any(|part| finding.path.contains(part))
+        })
         .map(|difference| difference.id)
 }
 
@@ -90,7 +95,14 @@ pub(crate) fn page() -> String {
          may differ, and nothing else. This page is made from the table that the suite uses.\n\n\
          | what | kube-apiserver | standalone | why |\n|---|---|---|---|\n",
     );
-    for Difference { id, real, ours, why, .. } in DIFFERENCES {
+    for Difference {
+        id,
+        real,
+        ours,
+        why,
+        ..
+    } in DIFFERENCES
+    {
         page.push_str(&format!("| {id} | {real} | {ours} | {why} |\n"));
     }
     page

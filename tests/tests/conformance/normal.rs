@@ -100,12 +100,15 @@ impl Names {
             "uid" if text.len() == 36 => {
                 if !self.known.contains_key(text) {
                     self.uids += 1;
-                    self.known.insert(text.to_owned(), format!("<uid-{}>", self.uids));
+                    self.known
+                        .insert(text.to_owned(), format!("<uid-{}>", self.uids));
                 }
                 self.text(text)
             }
             "creationTimestamp" | "deletionTimestamp" | "time" => "<time>".to_owned(),
-            "cells" if text.ends_with('s') && text[..text.len() - 1].parse::<u64>().is_ok() => "<age>".to_owned(),
+            "cells" if text.ends_with('s') && text[..text.len() - 1].parse::<u64>().is_ok() => {
+                "<age>".to_owned()
+            }
             _ => self.text(text),
         }
     }
@@ -188,11 +191,20 @@ fn differ(path: &str, real: Option<&Value>, ours: Option<&Value>, found: &mut Ve
         }
         (Some(Value::Array(a)), Some(Value::Array(b))) => {
             for index in 0..a.len().max(b.len()) {
-                differ(&format!("{path}/{index}"), a.get(index), b.get(index), found);
+                differ(
+                    &format!("{path}/{index}"),
+                    a.get(index),
+                    b.get(index),
+                    found,
+                );
             }
         }
         _ if real == ours => {}
-        _ => found.push(Finding { path: path.to_owned(), real: short(real), ours: short(ours) }),
+        _ => found.push(Finding {
+            path: path.to_owned(),
+            real: short(real),
+            ours: short(ours),
+        }),
     }
 }
 

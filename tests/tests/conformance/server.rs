@@ -61,7 +61,9 @@ impl Server {
     }
 
     fn at(kubeconfig: &Path) -> Self {
-        rustls::crypto::ring::default_provider().install_default().ok();
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
         let file = Kubeconfig::read_from(kubeconfig).expect("the kubeconfig is readable");
         let file = serde_json::to_value(file).expect("a kubeconfig is JSON");
         let text = |pointer: &str| {
@@ -85,7 +87,10 @@ impl Server {
     pub(crate) async fn stop(mut self) {
         if let Some((ending, server)) = self.standalone.take() {
             ending.cancel();
-            server.join().await.expect("the standalone API ends in order");
+            server
+                .join()
+                .await
+                .expect("the standalone API ends in order");
         }
     }
 
@@ -97,8 +102,14 @@ impl Server {
             .collect();
         definitions.push(widgets());
         for definition in &definitions {
-            let made = self.send("POST", path, None, None, None, Some(definition.to_string())).await;
-            assert!(made.status().is_success(), "{}", made.text().await.unwrap_or_default());
+            let made = self
+                .send("POST", path, None, None, None, Some(definition.to_string()))
+                .await;
+            assert!(
+                made.status().is_success(),
+                "{}",
+                made.text().await.unwrap_or_default()
+            );
         }
         for definition in &definitions {
             let spec = &definition["spec"];
@@ -148,7 +159,9 @@ impl Server {
             .header(ACCEPT, accept.unwrap_or("application/json"))
             .header(USER_AGENT, agent.unwrap_or("conformance/1.0 (suite)"));
         if let Some(body) = body {
-            request = request.header(CONTENT_TYPE, media.unwrap_or("application/json")).body(body);
+            request = request
+                .header(CONTENT_TYPE, media.unwrap_or("application/json"))
+                .body(body);
         }
         tokio::time::timeout(PATIENCE, request.send())
             .await
@@ -158,11 +171,23 @@ impl Server {
 
     /// Sends the requests of a case in a new namespace.
     pub(crate) async fn play(&self, case: &Case, namespace: &str) -> Vec<Exchange> {
-        let object = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
+        let object =
+            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
         let made = self
-            .send("POST", "/api/v1/namespaces", None, None, None, Some(object.to_string()))
+            .send(
+                "POST",
+                "/api/v1/namespaces",
+                None,
+                None,
+                None,
+                Some(object.to_string()),
+            )
             .await;
-        assert!(made.status().is_success(), "namespace {namespace}: {}", made.status());
+        assert!(
+            made.status().is_success(),
+            "namespace {namespace}: {}",
+            made.status()
+        );
         let mut names = BTreeMap::new();
         let core = format!("/api/v1/namespaces/{namespace}");
         let own = format!("/apis/vitistack.io/v1alpha1/namespaces/{namespace}");
@@ -172,12 +197,21 @@ impl Server {
             ("hosts", format!("{own}/baremetalhosts")),
             ("dc", format!("{own}/datacenters")),
             ("own", own),
-            ("w", format!("/apis/test.vitistack.io/v1/namespaces/{namespace}/widgets")),
+            (
+                "w",
+                format!("/apis/test.vitistack.io/v1/namespaces/{namespace}/widgets"),
+            ),
             ("cm", format!("{core}/configmaps")),
             ("secrets", format!("{core}/secrets")),
             ("events", format!("{core}/events")),
-            ("newevents", format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events")),
-            ("leases", format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases")),
+            (
+                "newevents",
+                format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events"),
+            ),
+            (
+                "leases",
+                format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"),
+            ),
         ] {
             names.insert(name.to_owned(), value);
         }
@@ -204,7 +238,11 @@ impl Server {
     async fn step(&self, step: &Step, names: &BTreeMap<String, String>) -> Exchange {
         let request = fill(&step.request, names);
         let (method, path) = request.split_once(' ').expect("a method and a path");
-        let body = step.body.as_ref().map(Value::to_string).or_else(|| step.text.clone());
+        let body = step
+            .body
+            .as_ref()
+            .map(Value::to_string)
+            .or_else(|| step.text.clone());
         let body = body.map(|body| fill(&body, names));
         let media = step.content_type.as_deref().map(|short| match short {
             "json" => "application/json-patch+json",
@@ -219,12 +257,25 @@ impl Server {
             "metadata-list" => "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io",
             whole => whole,
         });
-        let answer = self.send(method, path, media, accept, step.agent.as_deref(), body).await;
+        let answer = self
+            .send(method, path, media, accept, step.agent.as_deref(), body)
+            .await;
         let code = answer.status().as_u16();
         let headers = HEADERS
             .iter()
-            .flat_map(|name| answer.headers().get_all(*name).iter().map(move |value| (*name, value)))
-            .map(|(name, value)| (name.to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .flat_map(|name| {
+                answer
+                    .headers()
+                    .get_all(*name)
+                    .iter()
+                    .map(move |value| (*name, value))
+            })
+            .map(|(name, value)| {
+                (
+                    name.to_owned(),
+                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                )
+            })
             .collect();
         let body = match step.events {
             Some(count) if code == 200 => events(answer, count).await,
@@ -235,7 +286,11 @@ impl Server {
                 serde_json::from_str(&text).unwrap_or(Value::String(text))
             }
         };
-        Exchange { code, headers, body }
+        Exchange {
+            code,
+            headers,
+            body,
+        }
     }
 }
 
@@ -253,7 +308,8 @@ async fn events(answer: reqwest::Response, count: usize) -> Value {
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = rest.drain(..=end).collect();
             let event: Value = serde_json::from_slice(&line).expect("an event is JSON");
-            let plain = event["type"] == "BOOKMARK" && event["object"]["metadata"]["annotations"].is_null();
+            let plain =
+                event["type"] == "BOOKMARK" && event["object"]["metadata"]["annotations"].is_null();
             if !plain && found.len() < count {
                 found.push(event);
             }

@@ -63,6 +63,8 @@ pub(super) fn nothing(resource: &Resource) -> Value {
 
 /// Writes the managers of a new object into it.
 pub(super) fn made(resource: &Resource, object: &mut Value, ask: &Ask) {
+    // A uid marks what exists; a new object gets its own.
+    object::metadata_mut(object).remove("uid");
     changed(resource, &nothing(resource), object, Part::Main, ask);
 }
 
@@ -88,8 +90,14 @@ pub(super) fn applied(
     let writer = writer(resource, part, ask);
     let stated = &applied.object;
     let text = |key: &str| stated.get(key).and_then(Value::as_str).unwrap_or_default();
-    if (text("apiVersion"), text("kind")) != (resource.api_version().as_str(), resource.kind.as_str()) {
-        let version = if text("apiVersion").is_empty() { "/" } else { text("apiVersion") };
+    if (text("apiVersion"), text("kind"))
+        != (resource.api_version().as_str(), resource.kind.as_str())
+    {
+        let version = if text("apiVersion").is_empty() {
+            "/"
+        } else {
+            text("apiVersion")
+        };
         return Err(Failure::bad_request(format!(
             "invalid object type: {version}, Kind={}",
             text("kind")
@@ -98,7 +106,15 @@ pub(super) fn applied(
     if object::metadata(stated).is_some_and(|meta| meta.contains_key("managedFields")) {
         return Err(Failure::bad_request("metadata.managedFields must be nil"));
     }
-    let result = fields::apply(&resource.owned, shown, stated, managed, &writer, ask.force, &ignored);
+    let result = fields::apply(
+        &resource.owned,
+        shown,
+        stated,
+        managed,
+        &writer,
+        ask.force,
+        &ignored,
+    );
     let (laid, managed) = result.map_err(|refusal| match refusal {
         Refusal::Conflicts(conflicts) => Failure::apply_conflict(&conflicts),
         Refusal::Untyped(wrong) => untyped(resource, stated, &wrong),
@@ -128,7 +144,13 @@ pub(super) fn as_new(resource: &Resource, name: &str, object: &mut Value) -> Res
     let uid = object::uid(object).to_owned();
     if !uid.is_empty() {
         let message = format!("Invalid value: {uid:?}: field is immutable");
-        return Err(Failure::invalid_field(resource, name, "FieldValueInvalid", "metadata.uid", &message));
+        return Err(Failure::invalid_field(
+            resource,
+            name,
+            "FieldValueInvalid",
+            "metadata.uid",
+            &message,
+        ));
     }
     // A version that something had which is no more.
     object::metadata_mut(object).remove("resourceVersion");
@@ -138,7 +160,10 @@ pub(super) fn as_new(resource: &Resource, name: &str, object: &mut Value) -> Res
 /// Refuses a patch of what only the server changes.
 pub(super) fn keep(resource: &Resource, shown: &Value, next: &Value) -> Result<(), Failure> {
     let mut causes = Vec::new();
-    for (key, wanted) in [("kind", &resource.kind), ("apiVersion", &resource.api_version())] {
+    for (key, wanted) in [
+        ("kind", &resource.kind),
+        ("apiVersion", &resource.api_version()),
+    ] {
         let given = next.get(key).and_then(Value::as_str).unwrap_or_default();
         if given != wanted {
             let message = format!("Invalid value: {given:?}: must be {wanted}");
@@ -149,7 +174,9 @@ pub(super) fn keep(resource: &Resource, shown: &Value, next: &Value) -> Result<(
         let (held, given) = (object::text(shown, key), object::text(next, key));
         if !given.is_empty() && held != given {
             let message = format!("Invalid value: {given:?}: field is immutable");
-            causes.push(Cause::new("FieldValueInvalid", &format!("metadata.{key}"), message));
+            let cause = Cause::new("FieldValueInvalid", &format!("metadata.{key}"), message);
+            // Two checks of kube-apiserver say so.
+            causes.extend([cause.clone(), cause]);
         }
     }
     if causes.is_empty() {
@@ -164,11 +191,17 @@ pub(super) fn keep(resource: &Resource, shown: &Value, next: &Value) -> Result<(
 }
 
 fn untyped(resource: &Resource, stated: &Value, wrong: &[String]) -> Failure {
-    let place = format!("{}/{}", object::text(stated, "namespace"), object::name(stated));
+    let place = format!(
+        "{}/{}",
+        object::text(stated, "namespace"),
+        object::name(stated)
+    );
     let kind = format!("{}, Kind={}", resource.api_version(), resource.kind);
     let text = match wrong {
         [one] => one.clone(),
         many => format!("errors:\n  {}", many.join("\n  ")),
     };
-    Failure::unclassed(format!("failed to create typed patch object ({place}; {kind}): {text}"))
+    Failure::unclassed(format!(
+        "failed to create typed patch object ({place}; {kind}): {text}"
+    ))
 }

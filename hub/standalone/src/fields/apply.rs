@@ -104,20 +104,46 @@ pub(crate) fn apply(
     force: bool,
     ignored: &Set,
 ) -> Result<(Option<Value>, Managed), Refusal> {
-    let managed = if managed.is_empty() {
-        let before = Writer { name: BEFORE.to_owned(), subresource: String::new(), ..writer.clone() };
+    let managed = if managed.is_empty() && !object::uid(live).is_empty() {
+        let before = Writer {
+            name: BEFORE.to_owned(),
+            subresource: String::new(),
+            ..writer.clone()
+        };
         let nothing = json!({ "apiVersion": live.get("apiVersion"), "kind": live.get("kind") });
-        took(schema, &nothing, live, Managed::default(), &before, &Set::default())
+        took(
+            schema,
+            &nothing,
+            live,
+            Managed::default(),
+            &before,
+            &Set::default(),
+        )
     } else {
         managed
     };
-    let laid = lay(schema, live, applied, managed.clone(), writer, force, ignored);
+    let laid = lay(
+        schema,
+        live,
+        applied,
+        managed.clone(),
+        writer,
+        force,
+        ignored,
+    );
     let Err(Refusal::Conflicts(conflicts)) = laid else {
         return laid;
     };
     // What kubectl applied on its own side is its to change when it begins to apply here.
-    let own = if writer.name == "kubectl" { last_applied(schema, live) } else { Vec::new() };
-    let left: Vec<Conflict> = conflicts.into_iter().filter(|one| !own.contains(&one.path)).collect();
+    let own = if writer.name == "kubectl" {
+        last_applied(schema, live)
+    } else {
+        Vec::new()
+    };
+    let left: Vec<Conflict> = conflicts
+        .into_iter()
+        .filter(|one| !own.contains(&one.path))
+        .collect();
     if left.is_empty() {
         return lay(schema, live, applied, managed, writer, true, ignored);
     }
@@ -135,10 +161,15 @@ fn lay(
 ) -> Result<(Option<Value>, Managed), Refusal> {
     let node = Node(Some(schema));
     let (live, applied) = (bare(live), bare(applied));
-    let stated = walk::stated(node, &applied).map_err(Refusal::Untyped)?.outside(ignored);
+    let stated = walk::stated(node, &applied)
+        .map_err(Refusal::Untyped)?
+        .outside(ignored);
     let own = writer.entry(Operation::Apply, stated);
     let Managed(mut others) = managed;
-    let held = others.iter().position(|entry| entry.is_same_manager(&own)).map(|at| others.swap_remove(at));
+    let held = others
+        .iter()
+        .position(|entry| entry.is_same_manager(&own))
+        .map(|at| others.swap_remove(at));
     let merged = walk::merge(node, Some(&live), Some(&applied)).unwrap_or_else(|| live.clone());
     let mut all = others.clone();
     all.push(own.clone());
@@ -149,7 +180,11 @@ fn lay(
     let compared = walk::compare(node, &live, &next).outside(ignored);
     let changed = compared.modified.union(&compared.added);
     let clash = |entry: &Entry| {
-        if entry.api_version == writer.api_version { entry.fields.intersection(&changed) } else { Set::default() }
+        if entry.api_version == writer.api_version {
+            entry.fields.intersection(&changed)
+        } else {
+            Set::default()
+        }
     };
     if !force {
         let conflicts: Vec<Conflict> = others
@@ -157,15 +192,24 @@ fn lay(
             .flat_map(|entry| {
                 let manager = entry.spoken();
                 let paths = clash(entry).paths();
-                paths.into_iter().map(move |path| Conflict { manager: manager.clone(), path })
+                paths.into_iter().map(move |path| Conflict {
+                    manager: manager.clone(),
+                    path,
+                })
             })
             .collect();
         if !conflicts.is_empty() {
             return Err(Refusal::Conflicts(conflicts));
         }
     }
-    for entry in others.iter_mut().filter(|entry| entry.api_version == writer.api_version) {
-        entry.fields = entry.fields.difference(&changed).difference(&compared.removed);
+    for entry in others
+        .iter_mut()
+        .filter(|entry| entry.api_version == writer.api_version)
+    {
+        entry.fields = entry
+            .fields
+            .difference(&changed)
+            .difference(&compared.removed);
     }
     let mut own = own;
     own.fields = own.fields.difference(&nobodys());
@@ -184,16 +228,21 @@ fn lay(
 /// `merged` without what its manager stated before (`last`), states no more, and nobody else owns.
 fn pruned(node: Node<'_>, merged: &Value, all: &[Entry], last: &Set) -> Value {
     let nothing = || json!({});
-    let stated = |value: &Value| walk::with_parents(node, &walk::stated(node, value).unwrap_or_default());
+    let stated =
+        |value: &Value| walk::with_parents(node, &walk::stated(node, value).unwrap_or_default());
     let last = walk::with_parents(node, last);
     let mut left = walk::without(node, merged, &last).unwrap_or_else(nothing);
-    let owned = all.iter().fold(Set::default(), |owned, entry| owned.union(&entry.fields));
+    let owned = all
+        .iter()
+        .fold(Set::default(), |owned, entry| owned.union(&entry.fields));
     let owned = walk::with_parents(node, &owned);
     // What somebody owns comes back.
     let gone = stated(merged).difference(&stated(&left).union(&owned));
     left = walk::without(node, merged, &gone).unwrap_or_else(nothing);
     // And so does what only went along with what was taken out above it.
-    let gone = stated(merged).difference(&stated(&left)).intersection(&last);
+    let gone = stated(merged)
+        .difference(&stated(&left))
+        .intersection(&last);
     walk::without(node, merged, &gone).unwrap_or_else(nothing)
 }
 
@@ -208,7 +257,10 @@ fn last_applied(schema: &JSONSchemaProps, live: &Value) -> Vec<String> {
         return Vec::new();
     };
     let compared = walk::compare(node, &applied, &bare(live));
-    let differs = compared.modified.union(&compared.added).union(&compared.removed);
+    let differs = compared
+        .modified
+        .union(&compared.added)
+        .union(&compared.removed);
     stated.difference(&differs).paths()
 }
 

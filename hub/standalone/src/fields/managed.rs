@@ -84,7 +84,13 @@ impl Entry {
     }
 
     fn decode(value: &Value) -> Option<Self> {
-        let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |key: &str| {
+            value
+                .get(key)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
         let operation = match text("operation").as_str() {
             "Apply" => Operation::Apply,
             "Update" => Operation::Update,
@@ -139,19 +145,32 @@ impl Managed {
 
     /// No more updaters than an object remembers.
     pub(super) fn capped(mut self) -> Self {
-        let updaters = |all: &[Entry]| all.iter().filter(|one| one.operation == Operation::Update).count();
+        let updaters = |all: &[Entry]| {
+            all.iter()
+                .filter(|one| one.operation == Operation::Update)
+                .count()
+        };
         let age = |entry: &Entry| {
-            let time = entry.time.as_deref().and_then(|time| time.parse::<Timestamp>().ok());
+            let time = entry
+                .time
+                .as_deref()
+                .and_then(|time| time.parse::<Timestamp>().ok());
             (time, entry.name.clone())
         };
         while updaters(&self.0) > MOST_UPDATERS {
-            let mut oldest: Vec<Entry> =
-                self.0.iter().filter(|one| one.operation == Operation::Update).cloned().collect();
+            let mut oldest: Vec<Entry> = self
+                .0
+                .iter()
+                .filter(|one| one.operation == Operation::Update)
+                .cloned()
+                .collect();
             oldest.sort_by_key(age);
             // The oldest two of one version become one; where each is of another version, all stay.
             let pair = oldest.iter().enumerate().find_map(|(index, one)| {
                 let later = oldest.get(index + 1..).unwrap_or_default();
-                let partner = later.iter().find(|other| other.api_version == one.api_version)?;
+                let partner = later
+                    .iter()
+                    .find(|other| other.api_version == one.api_version)?;
                 Some((one.clone(), partner.clone()))
             });
             let Some((first, second)) = pair else { break };
@@ -176,7 +195,9 @@ pub(crate) fn sent_or_held(held: &Value, sent: &Value, main: bool) -> Managed {
     if !main {
         return held();
     }
-    let list = object::metadata(sent).and_then(|meta| meta.get("managedFields")).and_then(Value::as_array);
+    let list = object::metadata(sent)
+        .and_then(|meta| meta.get("managedFields"))
+        .and_then(Value::as_array);
     let reset = |one: &Value| one.as_object().is_some_and(serde_json::Map::is_empty);
     if let Some([only]) = list.map(Vec::as_slice)
         && reset(only)
@@ -191,15 +212,26 @@ pub(crate) fn sent_or_held(held: &Value, sent: &Value, main: bool) -> Managed {
 
 /// Writes the entries into `object`: those that apply first, then the older ones.
 pub(crate) fn encode(object: &mut Value, managed: &Managed) {
-    let mut entries: Vec<&Entry> = managed.0.iter().filter(|entry| !entry.fields.is_empty()).collect();
+    let mut entries: Vec<&Entry> = managed
+        .0
+        .iter()
+        .filter(|entry| !entry.fields.is_empty())
+        .collect();
     entries.sort_by(|a, b| {
-        (a.operation, &a.time, &a.name, &a.api_version, &a.subresource).cmp(&(
-            b.operation,
-            &b.time,
-            &b.name,
-            &b.api_version,
-            &b.subresource,
-        ))
+        (
+            a.operation,
+            &a.time,
+            &a.name,
+            &a.api_version,
+            &a.subresource,
+        )
+            .cmp(&(
+                b.operation,
+                &b.time,
+                &b.name,
+                &b.api_version,
+                &b.subresource,
+            ))
     });
     let list: Vec<Value> = entries.into_iter().map(Entry::encode).collect();
     let meta = object::metadata_mut(object);
@@ -214,11 +246,16 @@ pub(crate) fn encode(object: &mut Value, managed: &Managed) {
 pub(crate) fn same_but_for_times(one: &Value, other: &Value) -> bool {
     let timeless = |object: &Value| {
         let mut object = object.clone();
-        let list = object::metadata_mut(&mut object).get_mut("managedFields").and_then(Value::as_array_mut);
+        let list = object::metadata_mut(&mut object)
+            .get_mut("managedFields")
+            .and_then(Value::as_array_mut);
         for entry in list.into_iter().flatten().filter_map(Value::as_object_mut) {
             entry.remove("time");
         }
-        if let Some(list) = object::metadata_mut(&mut object).get_mut("managedFields").and_then(Value::as_array_mut) {
+        if let Some(list) = object::metadata_mut(&mut object)
+            .get_mut("managedFields")
+            .and_then(Value::as_array_mut)
+        {
             list.sort_by_key(ToString::to_string);
         }
         object

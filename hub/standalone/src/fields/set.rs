@@ -58,7 +58,9 @@ impl Element {
             "k" => {
                 let keys: Map<String, Value> = serde_json::from_str(rest).ok()?;
                 Some(Self::Key(
-                    keys.into_iter().map(|(key, value)| (key, value.to_string())).collect(),
+                    keys.into_iter()
+                        .map(|(key, value)| (key, value.to_string()))
+                        .collect(),
                 ))
             }
             "v" => {
@@ -76,7 +78,10 @@ impl fmt::Display for Element {
         match self {
             Self::Field(name) => write!(f, ".{name}"),
             Self::Key(keys) => {
-                let inner: Vec<String> = keys.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                let inner: Vec<String> = keys
+                    .iter()
+                    .map(|(key, value)| format!("{key}={value}"))
+                    .collect();
                 write!(f, "[{}]", inner.join(","))
             }
             Self::Value(value) => write!(f, "[={value}]"),
@@ -120,7 +125,10 @@ impl Set {
             let common = nest.intersection(other.children.get(step)?);
             (!common.is_empty()).then(|| (step.clone(), common))
         });
-        Self { members, children: children.collect() }
+        Self {
+            members,
+            children: children.collect(),
+        }
     }
 
     /// Paths that `other` does not have.
@@ -145,7 +153,10 @@ impl Set {
             };
             (!rest.is_empty()).then(|| (step.clone(), rest))
         });
-        Self { members, children: children.collect() }
+        Self {
+            members,
+            children: children.collect(),
+        }
     }
 
     /// Every path, as it is written in a message.

@@ -29,20 +29,31 @@ impl<'a> Node<'a> {
     pub(super) fn shape(self, values: [Option<&Value>; 2]) -> Shape<'a> {
         let is = |test: fn(&Value) -> bool| values.into_iter().flatten().any(test);
         let Some(schema) = self.0 else {
-            return if is(Value::is_object) { Shape::Fields(self) } else { Shape::Leaf };
+            return if is(Value::is_object) {
+                Shape::Fields(self)
+            } else {
+                Shape::Leaf
+            };
         };
         match schema.type_.as_deref() {
-            Some("object") if schema.x_kubernetes_map_type.as_deref() == Some("atomic") => Shape::Leaf,
+            Some("object") if schema.x_kubernetes_map_type.as_deref() == Some("atomic") => {
+                Shape::Leaf
+            }
             Some("object") => Shape::Fields(self),
             Some("array") => match schema.x_kubernetes_list_type.as_deref() {
                 Some("set") => Shape::Items,
                 Some("map") => {
-                    let keys = schema.x_kubernetes_list_map_keys.as_deref().unwrap_or_default();
+                    let keys = schema
+                        .x_kubernetes_list_map_keys
+                        .as_deref()
+                        .unwrap_or_default();
                     Shape::Keyed(self, keys)
                 }
                 _ => Shape::Leaf,
             },
-            None if schema.x_kubernetes_preserve_unknown_fields == Some(true) && is(Value::is_object) => {
+            None if schema.x_kubernetes_preserve_unknown_fields == Some(true)
+                && is(Value::is_object) =>
+            {
                 Shape::Fields(self)
             }
             _ => Shape::Leaf,
@@ -95,7 +106,6 @@ impl<'a> Node<'a> {
                 Some(value) => {
                     found.insert(key.clone(), value.to_string());
                 }
-                None if keys.len() == 1 => return Err(absent(keys)),
                 None => {}
             }
         }
@@ -106,19 +116,21 @@ impl<'a> Node<'a> {
     }
 
     fn default(self, key: &str) -> Option<&'a Value> {
-        self.items().named(key)?.default.as_ref().map(|default| &default.0)
+        self.items()
+            .named(key)?
+            .default
+            .as_ref()
+            .map(|default| &default.0)
     }
 }
 
 fn absent(keys: &[String]) -> String {
     let names: Vec<String> = keys.iter().map(|key| format!("{key:?}")).collect();
-    match keys {
-        [_] => format!(
-            "associative list with keys has an element that omits key field {} (and doesn't have default value)",
-            names.join(", ")
-        ),
-        _ => format!("associative list with keys has an element that omits all key fields {} (and doesn't have default values for any key fields)", names.join(", ")),
-    }
+    format!(
+        "associative list with keys has an element that omits all key fields [{}] (and doesn't have \
+         default values for any key fields)",
+        names.join(" ")
+    )
 }
 
 /// The fields of a map; none where it is null or something else.
@@ -141,7 +153,9 @@ pub(super) fn steps<'v>(
         .flatten()
         .map(|item| match shape {
             Shape::Keyed(node, keys) => node.key(keys, item).map(|step| (step, item)),
-            Shape::Items | Shape::Leaf | Shape::Fields(_) => Ok((Element::Value(item.to_string()), item)),
+            Shape::Items | Shape::Leaf | Shape::Fields(_) => {
+                Ok((Element::Value(item.to_string()), item))
+            }
         })
         .collect()
 }

@@ -41,10 +41,20 @@ pub(super) fn stated(node: Node<'_>, value: &Value) -> Result<Set, Vec<String>> 
     let (mut set, mut wrong) = (Set::default(), Vec::new());
     let mut path = Vec::new();
     state(node, value, &mut path, &mut set, &mut wrong);
-    if wrong.is_empty() { Ok(set) } else { Err(wrong) }
+    if wrong.is_empty() {
+        Ok(set)
+    } else {
+        Err(wrong)
+    }
 }
 
-fn state(node: Node<'_>, value: &Value, path: &mut Vec<Element>, set: &mut Set, wrong: &mut Vec<String>) {
+fn state(
+    node: Node<'_>,
+    value: &Value,
+    path: &mut Vec<Element>,
+    set: &mut Set,
+    wrong: &mut Vec<String>,
+) {
     let shape = node.shape([Some(value), None]);
     match shape {
         Shape::Leaf => {
@@ -55,7 +65,11 @@ fn state(node: Node<'_>, value: &Value, path: &mut Vec<Element>, set: &mut Set, 
         }
         Shape::Fields(node) => {
             if !value.is_object() && !value.is_null() {
-                wrong.push(format!("{}: expected map, got &{{{}}}", spelled(path), go(value)));
+                wrong.push(format!(
+                    "{}: expected map, got &{{{}}}",
+                    spelled(path),
+                    go(value)
+                ));
             }
             for (name, inner) in map(Some(value)).into_iter().flatten() {
                 path.push(Element::field(name));
@@ -63,7 +77,10 @@ fn state(node: Node<'_>, value: &Value, path: &mut Vec<Element>, set: &mut Set, 
                     Some(below) => state(below, inner, path, set, wrong),
                     None => wrong.push(format!("{}: field not declared in schema", spelled(path))),
                 }
-                if inner.is_null() || inner.as_object().is_some_and(Map::is_empty) || !node.has(name) {
+                if inner.is_null()
+                    || inner.as_object().is_some_and(Map::is_empty)
+                    || !node.has(name)
+                {
                     set.insert(path);
                 }
                 path.pop();
@@ -71,7 +88,11 @@ fn state(node: Node<'_>, value: &Value, path: &mut Vec<Element>, set: &mut Set, 
         }
         Shape::Keyed(..) | Shape::Items => {
             if !value.is_array() && !value.is_null() {
-                wrong.push(format!("{}: expected list, got &{{{}}}", spelled(path), go(value)));
+                wrong.push(format!(
+                    "{}: expected list, got &{{{}}}",
+                    spelled(path),
+                    go(value)
+                ));
             }
             let below = match shape {
                 Shape::Keyed(node, _) => node.items(),
@@ -88,7 +109,10 @@ fn state(node: Node<'_>, value: &Value, path: &mut Vec<Element>, set: &mut Set, 
                 };
                 if seen.contains(&step) {
                     let item = spelled(std::slice::from_ref(&step));
-                    wrong.push(format!("{}: duplicate entries for key {item}", spelled(path)));
+                    wrong.push(format!(
+                        "{}: duplicate entries for key {item}",
+                        spelled(path)
+                    ));
                     continue;
                 }
                 path.push(step.clone());
@@ -134,7 +158,10 @@ fn misfit(node: Node<'_>, value: &Value) -> Option<String> {
     };
     (!fits && !value.is_null()).then(|| match kind {
         "numeric" => format!("expected numeric (int or float), got {found}"),
-        kind => format!("expected {kind}, got &value.valueUnstructured{{Value:{}}}", go(value)),
+        kind => format!(
+            "expected {kind}, got &value.valueUnstructured{{Value:{}}}",
+            go(value)
+        ),
     })
 }
 
@@ -152,11 +179,19 @@ pub(super) fn compare(node: Node<'_>, old: &Value, new: &Value) -> Comparison {
     found
 }
 
-fn differ(node: Node<'_>, old: Option<&Value>, new: Option<&Value>, path: &mut Vec<Element>, found: &mut Comparison) {
+fn differ(
+    node: Node<'_>,
+    old: Option<&Value>,
+    new: Option<&Value>,
+    path: &mut Vec<Element>,
+    found: &mut Comparison,
+) {
     let shape = node.shape([new, old]);
     let empty = match shape {
         Shape::Leaf => true,
-        Shape::Fields(_) => map(old).is_none_or(Map::is_empty) && map(new).is_none_or(Map::is_empty),
+        Shape::Fields(_) => {
+            map(old).is_none_or(Map::is_empty) && map(new).is_none_or(Map::is_empty)
+        }
         Shape::Keyed(..) | Shape::Items => {
             list(old).is_none_or(Vec::is_empty) && list(new).is_none_or(Vec::is_empty)
         }
@@ -171,7 +206,11 @@ fn differ(node: Node<'_>, old: Option<&Value>, new: Option<&Value>, path: &mut V
         Shape::Leaf => {}
         Shape::Fields(node) => {
             let (a, b) = (map(old), map(new));
-            let names = a.into_iter().flatten().chain(b.into_iter().flatten()).map(|(name, _)| name);
+            let names = a
+                .into_iter()
+                .flatten()
+                .chain(b.into_iter().flatten())
+                .map(|(name, _)| name);
             let names: std::collections::BTreeSet<&String> = names.collect();
             for name in names {
                 let below = node.field(name).unwrap_or(Node(None));
@@ -187,7 +226,12 @@ fn differ(node: Node<'_>, old: Option<&Value>, new: Option<&Value>, path: &mut V
             let (a, b) = (indexed(shape, old), indexed(shape, new));
             let all: std::collections::BTreeSet<&Element> = a.keys().chain(b.keys()).collect();
             for step in all {
-                visit(step.clone(), below, a.get(step).copied(), b.get(step).copied());
+                visit(
+                    step.clone(),
+                    below,
+                    a.get(step).copied(),
+                    b.get(step).copied(),
+                );
             }
         }
     }
@@ -201,7 +245,10 @@ fn differ(node: Node<'_>, old: Option<&Value>, new: Option<&Value>, path: &mut V
 
 /// Items by their steps; of equal ones the last.
 fn indexed<'v>(shape: Shape<'_>, value: Option<&'v Value>) -> BTreeMap<Element, &'v Value> {
-    steps(shape, list(value)).unwrap_or_default().into_iter().collect()
+    steps(shape, list(value))
+        .unwrap_or_default()
+        .into_iter()
+        .collect()
 }
 
 /// `new` laid over `old`.
@@ -222,7 +269,9 @@ pub(super) fn merge(node: Node<'_>, old: Option<&Value>, new: Option<&Value>) ->
             for (name, value) in b.into_iter().flatten() {
                 if a.is_none_or(|a| !a.contains_key(name)) {
                     let below = node.field(name).unwrap_or(Node(None));
-                    out.extend(merge(below, None, Some(value)).map(|merged| (name.clone(), merged)));
+                    out.extend(
+                        merge(below, None, Some(value)).map(|merged| (name.clone(), merged)),
+                    );
                 }
             }
             Some(Value::Object(out))
@@ -235,18 +284,30 @@ pub(super) fn merge(node: Node<'_>, old: Option<&Value>, new: Option<&Value>) ->
                 Shape::Keyed(node, _) => node.items(),
                 Shape::Items | Shape::Leaf | Shape::Fields(_) => Node(None),
             };
-            Some(Value::Array(merge_lists(shape, below, list(old), list(new))))
+            Some(Value::Array(merge_lists(
+                shape,
+                below,
+                list(old),
+                list(new),
+            )))
         }
         Shape::Leaf => new.or(old).cloned(),
     }
 }
 
 /// The items of `new` in its order; those that only `old` has stay behind the neighbour that they followed.
-fn merge_lists(shape: Shape<'_>, below: Node<'_>, old: Option<&Vec<Value>>, new: Option<&Vec<Value>>) -> Vec<Value> {
+fn merge_lists(
+    shape: Shape<'_>,
+    below: Node<'_>,
+    old: Option<&Vec<Value>>,
+    new: Option<&Vec<Value>>,
+) -> Vec<Value> {
     let old = steps(shape, old).unwrap_or_default();
     let new = steps(shape, new).unwrap_or_default();
     let find = |list: &[(Element, &Value)], step: &Element| {
-        list.iter().find(|(known, _)| known == step).map(|(_, value)| (*value).clone())
+        list.iter()
+            .find(|(known, _)| known == step)
+            .map(|(_, value)| (*value).clone())
     };
     let shared: Vec<&Element> = new
         .iter()
@@ -332,7 +393,10 @@ pub(super) fn without(node: Node<'_>, value: &Value, gone: &Set) -> Option<Value
             let Ok(items) = steps(shape, Some(held)) else {
                 return Some(value.clone());
             };
-            let left: Vec<Value> = items.into_iter().filter_map(|(step, item)| keep(&step, below, item)).collect();
+            let left: Vec<Value> = items
+                .into_iter()
+                .filter_map(|(step, item)| keep(&step, below, item))
+                .collect();
             (!left.is_empty()).then_some(Value::Array(left))
         }
         Shape::Leaf => None,
@@ -341,7 +405,10 @@ pub(super) fn without(node: Node<'_>, value: &Value, gone: &Set) -> Option<Value
 
 /// `set` with each named field on the way to a path as a path itself.
 pub(super) fn with_parents(node: Node<'_>, set: &Set) -> Set {
-    let mut whole = Set { members: set.members.clone(), children: BTreeMap::new() };
+    let mut whole = Set {
+        members: set.members.clone(),
+        children: BTreeMap::new(),
+    };
     for (step, nest) in &set.children {
         let below = match step {
             Element::Field(name) => {
@@ -352,7 +419,9 @@ pub(super) fn with_parents(node: Node<'_>, set: &Set) -> Set {
             }
             Element::Key(_) | Element::Value(_) | Element::Index(_) => node.items(),
         };
-        whole.children.insert(step.clone(), with_parents(below, nest));
+        whole
+            .children
+            .insert(step.clone(), with_parents(below, nest));
     }
     whole
 }

@@ -6,7 +6,9 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::Response;
 use hyper::body::Bytes;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WARNING, WWW_AUTHENTICATE};
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WARNING, WWW_AUTHENTICATE,
+};
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -48,7 +50,9 @@ pub(super) fn failure(failure: &Failure) -> Response<Body> {
     let mut response = json(failure.code, &failure.body());
     if let Some(seconds) = failure.details.get("retryAfterSeconds") {
         let seconds = HeaderValue::from_str(&seconds.to_string());
-        response.headers_mut().extend(seconds.ok().map(|value| (RETRY_AFTER, value)));
+        response
+            .headers_mut()
+            .extend(seconds.ok().map(|value| (RETRY_AFTER, value)));
     }
     if failure.code == 401 {
         let scheme = HeaderValue::from_static("Bearer");

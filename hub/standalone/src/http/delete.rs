@@ -12,6 +12,7 @@ use crate::object;
 use crate::query::{self, Query};
 use crate::resource::{Family, Resource};
 use crate::store::Key;
+use crate::view;
 
 /// Deletes one object.
 pub(super) async fn one(
@@ -53,7 +54,9 @@ pub(super) async fn collection(
     let mut items = Vec::new();
     for row in page.rows.iter().filter(|row| filter.takes(resource, row)) {
         match engine.delete(resource, &row.key, &options, dry_run).await {
-            Ok(Deleted::Gone(object) | Deleted::Held(object)) => {
+            // The answer lists what was there.
+            Ok(Deleted::Gone(_) | Deleted::Held(_)) => {
+                let object = view::outward(resource, row.object());
                 items.push(nameless(resource, object));
             }
             // Somebody else was faster.
@@ -78,12 +81,18 @@ fn options(query: &Query, sent: &Value) -> Result<(DeleteOptions, bool), Failure
             .map(str::to_owned)
     };
     let mut faults = query.faults.clone();
-    let orphans = sent.get("orphanDependents").filter(|value| !value.is_null());
+    let orphans = sent
+        .get("orphanDependents")
+        .filter(|value| !value.is_null());
     if let (Some(_), Some(name)) = (orphans, text("/propagationPolicy")) {
         let message = format!(
             "Invalid value: {name:?}: orphanDependents and deletionPropagation cannot be both set"
         );
-        faults.push(Cause::new("FieldValueInvalid", "propagationPolicy", message));
+        faults.push(Cause::new(
+            "FieldValueInvalid",
+            "propagationPolicy",
+            message,
+        ));
     }
     let mut named = |name: &str| {
         query::propagation(name).unwrap_or_else(|fault| {

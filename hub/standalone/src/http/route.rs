@@ -160,13 +160,6 @@ async fn object(
     let key = Key::new(resource.storage.clone(), namespace, name);
     let ask = ask(&query, &request);
     let change = match *request.method() {
-        Method::GET if query.watch => {
-            let query = Query {
-                fields: format!("metadata.name={name}"),
-                ..query
-            };
-            return watch::start(service, resource, place.namespace.as_deref(), query, form);
-        }
         Method::GET => {
             let object = service.engine.get(&resource, &key)?;
             read::must_include(&query.include, form)?;
@@ -216,7 +209,9 @@ fn written(resource: &Resource, done: Done, form: Form) -> Response<Body> {
 
 fn ask(query: &Query, request: &Request<Incoming>) -> Ask {
     let agent = request.headers().get(USER_AGENT);
-    let agent = agent.and_then(|header| header.to_str().ok()).unwrap_or_default();
+    let agent = agent
+        .and_then(|header| header.to_str().ok())
+        .unwrap_or_default();
     Ask {
         dry_run: query.dry_run,
         validation: query.validation,
@@ -238,7 +233,11 @@ fn manager(named: &str, agent: &str) -> String {
         }
         name.push(letter);
     }
-    if name.is_empty() { "unknown".to_owned() } else { name }
+    if name.is_empty() {
+        "unknown".to_owned()
+    } else {
+        name
+    }
 }
 
 fn form(request: &Request<Incoming>) -> Result<Form, Failure> {

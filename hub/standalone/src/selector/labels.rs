@@ -35,11 +35,15 @@ pub(super) fn parse(text: &str) -> Result<Vec<Requirement>, Failure> {
                 Some(word) if word == "!" || !is_sign(word) => {}
                 other => {
                     let other = other.unwrap_or_default();
-                    return Err(refused(&format!("found '{other}', expected: identifier after ','")));
+                    return Err(refused(&format!(
+                        "found '{other}', expected: identifier after ','"
+                    )));
                 }
             },
             Some(other) => {
-                return Err(refused(&format!("found '{other}', expected: ',' or 'end of string'")));
+                return Err(refused(&format!(
+                    "found '{other}', expected: ',' or 'end of string'"
+                )));
             }
         }
     }
@@ -103,7 +107,10 @@ impl Words {
         if let Some(why) = key_fault(&key) {
             return Err(format!("<nil>: Invalid value: {key:?}: {why}"));
         }
-        let make = |test| Requirement { key: key.clone(), test };
+        let make = |test| Requirement {
+            key: key.clone(),
+            test,
+        };
         if absent {
             return Ok(make(Test::Absent));
         }
@@ -125,7 +132,11 @@ impl Words {
                          must be an integer"
                     )
                 })?;
-                Ok(make(if operator == ">" { Test::Above(number) } else { Test::Below(number) }))
+                Ok(make(if operator == ">" {
+                    Test::Above(number)
+                } else {
+                    Test::Below(number)
+                }))
             }
             other => Err(format!(
                 "found '{other}', expected: in, notin, =, ==, !=, gt, lt"
