@@ -5,6 +5,7 @@ mod conformance {
     pub(crate) mod case;
     pub(crate) mod documented;
     pub(crate) mod normal;
+    pub(crate) mod rows;
     pub(crate) mod server;
 }
 
@@ -13,8 +14,12 @@ use std::collections::BTreeMap;
 use conformance::case::{self, Case, Exchange};
 use conformance::documented::{self, DIFFERENCES};
 use conformance::normal::{self, Finding};
+use conformance::rows::{self, Row};
 use conformance::server::Server;
-use vitistack_tests::peer;
+use serde_json::{Value, json};
+use vitistack_tests::process::run;
+use vitistack_tests::world::{Hub, LOOPBACK, Mode, SOON};
+use vitistack_tests::{peer, wait};
 
 /// Cases that the suite must not fall below.
 const LEAST_CASES: usize = 120;
@@ -131,6 +136,124 @@ fn print_table(areas: &BTreeMap<String, Tally>) {
         "{:<24} {cases:>6} {requests:>9} {equal:>6} {documented:>22}",
         "all"
     );
+}
+
+/// Whether `server` refuses `object` in a strict dry run for `row`'s field and reason, or else what it says.
+fn refuses(raw: &vitistack_tests::raw::Raw, row: &Row) -> Result<(), String> {
+    match raw.dry_run(&row.bad) {
+        Err((422, message)) if message.contains(&row.path) => Ok(()),
+        other => Err(format!(
+            "{}: {} is not named by {other:?}",
+            row.label, row.path
+        )),
+    }
+}
+
+#[test]
+fn bad_manifests_are_refused_by_the_apis_or_the_controllers_and_their_twins_are_not() {
+    let rows = rows::all();
+    let kubernetes = Hub::start(Mode::Kubernetes, LOOPBACK);
+    let standalone = Hub::start(Mode::Standalone, LOOPBACK);
+    let (real, ours) = (kubernetes.raw(), standalone.raw());
+    let mut wrong = Vec::new();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in &rows {
+        *counts.entry(&row.layer).or_default() += 1;
+        for (name, raw) in [("kube-apiserver", &real), ("standalone", &ours)] {
+            if let Err(refused) = raw.dry_run(&row.good) {
+                wrong.push(format!("{name}, the twin of {}: {refused:?}", row.label));
+            }
+        }
+        wrong.extend(
+            refuses(&ours, row)
+                .err()
+                .map(|why| format!("standalone, {why}")),
+        );
+        if row.layer == "validate" {
+            if let Err(refused) = real.dry_run(&row.bad) {
+                wrong.push(format!("kube-apiserver, {}: {refused:?}", row.label));
+            }
+        } else {
+            wrong.extend(
+                refuses(&real, row)
+                    .err()
+                    .map(|why| format!("kube-apiserver, {why}")),
+            );
+        }
+    }
+    // What only validation knows is let in by kube-apiserver; then the hub says it.
+    let known: Vec<&Row> = rows
+        .iter()
+        .filter(|row| row.layer == "validate" && row.bad["kind"] != "Agent")
+        .collect();
+    let file = kubernetes.path("rows.json");
+    let list = json!({ "apiVersion": "v1", "kind": "List",
+                       "items": known.iter().map(|row| row.bad.clone()).collect::<Vec<Value>>() });
+    std::fs::write(&file, list.to_string()).expect("the test's directory is writable");
+    kubernetes.kubectl(&["create", "-f", &file.display().to_string()]);
+    for row in known {
+        let kind = row.bad["kind"]
+            .as_str()
+            .expect("a row has a kind")
+            .to_lowercase();
+        let name = row.bad["metadata"]["name"]
+            .as_str()
+            .expect("a row has a name");
+        wait::until(
+            &format!("{} is refused by the hub", row.label),
+            SOON,
+            || {
+                let text =
+                    kubernetes.try_kubectl(&["get", &kind, name, "-n", "default", "-o", "json"])?;
+                let object: Value =
+                    serde_json::from_str(&text).map_err(|error| error.to_string())?;
+                let conditions = object
+                    .pointer("/status/conditions")
+                    .and_then(Value::as_array);
+                let ready = conditions
+                    .into_iter()
+                    .flatten()
+                    .find(|one| one["type"] == "Ready");
+                let ready = ready.ok_or_else(|| "no condition Ready yet".to_owned())?;
+                let says = ready["message"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .contains(&row.path);
+                if ready["status"] == "False" && ready["reason"] == "ValidationFailed" && says {
+                    return Ok(());
+                }
+                Err(ready.to_string())
+            },
+        );
+    }
+    println!(
+        "bad manifests: {} ({counts:?}), each on kube-apiserver and standalone",
+        rows.len()
+    );
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn bad_manifests_are_refused_by_kubectl_viti_and_their_twins_are_not() {
+    let dir = tempfile::tempdir().expect("/tmp is writable");
+    let validate = |object: &Value| {
+        let file = dir.path().join("row.json");
+        std::fs::write(&file, object.to_string()).expect("the test's directory is writable");
+        run(std::process::Command::new(peer::program("kubectl-viti"))
+            .args(["validate", "-f"])
+            .arg(&file))
+    };
+    let mut wrong = Vec::new();
+    for row in rows::all() {
+        match validate(&row.bad) {
+            Err(words) if words.contains(&row.path) => {}
+            other => wrong.push(format!("{} ({}): {other:?}", row.label, row.reason)),
+        }
+        if let Err(words) = validate(&row.good) {
+            wrong.push(format!("the twin of {}: {words}", row.label));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
 #[test]

@@ -103,6 +103,7 @@ pub(crate) fn decode(
     if resource.family == Family::Secret {
         complete_secret(resource, &mut object)?;
     }
+    lifecycle::tidy(&mut object);
     let warnings = if validation == FieldValidation::Warn {
         complaints
     } else {
@@ -117,7 +118,8 @@ fn right_kind(resource: &Resource, object: &Value) -> Result<(), Failure> {
     if given("kind").is_empty() && resource.family == Family::Custom {
         return Err(Failure::bad_request("Object 'Kind' is missing"));
     }
-    if !given("apiVersion").is_empty() && given("apiVersion") != version {
+    let may_lack = resource.family != Family::Custom;
+    if !(may_lack && given("apiVersion").is_empty()) && given("apiVersion") != version {
         return Err(Failure::bad_request(format!(
             "the API version in the data ({}) does not match the expected API version ({version})",
             given("apiVersion")
@@ -191,6 +193,24 @@ fn prune_metadata(object: &mut Value) {
     let properties = builtin::metadata_properties();
     let meta = object::metadata_mut(object);
     meta.retain(|key, value| properties.contains_key(key) && !value.is_null());
+}
+
+/// Advice about finalizers of a new object that name no domain.
+pub(crate) fn plain_finalizers(resource: &Resource, object: &Value) -> Vec<String> {
+    if resource.family != Family::Custom {
+        return Vec::new();
+    }
+    let plain = object::finalizers(object).into_iter().filter(|name| {
+        !name.contains('/') && ![lifecycle::FOREGROUND, lifecycle::ORPHAN].contains(name)
+    });
+    plain
+        .map(|name| {
+            format!(
+                "metadata.finalizers: {name:?}: prefer a domain-qualified finalizer name to avoid \
+                 accidental conflicts with other finalizer writers"
+            )
+        })
+        .collect()
 }
 
 /// Fields that an Event always shows, as absent as they may be.
@@ -329,6 +349,16 @@ pub(crate) fn check(
     // What was let in once is not held against a finalizer, a label or a status.
     if causes.is_empty() && resource.group == "vitistack.io" && !same {
         causes.extend(validate::object(&resource.kind, object).iter().map(cause));
+    }
+    let mistyped = causes
+        .iter()
+        .find(|cause| cause.reason == "FieldValueTypeInvalid");
+    if let (Some(cause), false) = (mistyped, resource.family == Family::Custom) {
+        let (kind, version) = (&resource.kind, &resource.version);
+        return Err(Failure::bad_request(format!(
+            "{kind} in version \"{version}\" cannot be handled as a {kind}: {}: {}",
+            cause.field, cause.message
+        )));
     }
     let blocks = |cause: &Cause| {
         let kinds = [

@@ -110,6 +110,9 @@ impl Engine {
         if matches!(resource.family, Family::CoreEvent | Family::Event) {
             admit::new_event(resource, namespace, &decoded.object)?;
         }
+        decoded
+            .warnings
+            .extend(admit::plain_finalizers(resource, &decoded.object));
         owned::made(resource, &mut decoded.object, ask);
         self.place(resource, namespace, decoded, ask).await
     }
@@ -203,7 +206,11 @@ impl Engine {
             if resource.family == Family::Custom {
                 must_name_version(resource, &key.name, &body.object)?;
             }
-            let mut decoded = admit::decode(resource, body, ask.validation)?;
+            let decoded = admit::decode(resource, body, ask.validation);
+            let mut decoded = match change {
+                Change::Replace(_) => decoded?,
+                Change::Patch(..) => decoded.map_err(Failure::of_patch)?,
+            };
             owned::changed(resource, &shown, &mut decoded.object, part, ask);
             if let Some(done) = self.put(resource, &row, decoded, part, ask).await? {
                 return Ok(done);
@@ -234,6 +241,9 @@ impl Engine {
                 None => owned::applied(resource, &owned::nothing(resource), applied, part, ask)?,
                 Some(shown) => owned::applied(resource, shown, applied, part, ask)?,
             };
+            if let Some(shown) = &shown {
+                owned::keep(resource, shown, &laid)?;
+            }
             let mut decoded = admit::decode(
                 resource,
                 admit::Parsed::whole(laid),
@@ -431,13 +441,17 @@ fn must_name_version(resource: &Resource, name: &str, body: &Value) -> Result<()
     }
     let field = "metadata.resourceVersion";
     let message = "Invalid value: 0: must be specified for an update";
-    Err(Failure::invalid_field(
-        resource,
-        name,
-        "FieldValueInvalid",
-        field,
-        message,
-    ))
+    // This refusal names the resource, not the kind.
+    let named = Resource {
+        kind: resource.plural.clone(),
+        ..resource.clone()
+    };
+    let mut failure = Failure::invalid_field(&named, name, "FieldValueInvalid", field, message);
+    failure.message = format!(
+        "{} \"{name}\" is invalid: {field}: {message}",
+        resource.qualified()
+    );
+    Err(failure)
 }
 
 fn refusal(resource: &Resource, key: &Key, refused: &Refused) -> Failure {

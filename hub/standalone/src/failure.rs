@@ -188,10 +188,12 @@ impl Failure {
 
     /// The object breaks rules of its kind.
     pub(crate) fn invalid(resource: &Resource, name: &str, causes: &[Cause]) -> Self {
-        let lines: Vec<String> = causes
+        let mut lines: Vec<String> = causes
             .iter()
             .map(|c| format!("{}: {}", c.field, c.message))
             .collect();
+        // A cause may stand twice, its words do not.
+        lines.dedup();
         let text = match lines.as_slice() {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),
@@ -272,6 +274,26 @@ impl Failure {
             map.insert("group".to_owned(), json!(resource.group));
         }
         failure.details = details;
+        failure
+    }
+
+    /// A strict decoding error in what a patch makes of an object.
+    pub(crate) fn of_patch(self) -> Self {
+        if self.code != 400 || !self.message.contains("strict decoding error") {
+            return self;
+        }
+        let why = self
+            .message
+            .split_once(": ")
+            .map_or(self.message.as_str(), |(_, why)| why);
+        let message = format!("Invalid value: {why}");
+        let mut failure = Self::plain(
+            422,
+            "Invalid",
+            format!(" \"\" is invalid: patch: {message}"),
+        );
+        let cause = json!({ "reason": "FieldValueInvalid", "message": message, "field": "patch" });
+        failure.details = json!({ "causes": [cause] });
         failure
     }
 

@@ -213,6 +213,13 @@ fn definitions(crds: &[CustomResourceDefinition]) -> Vec<Value> {
     crds.iter()
         .map(|crd| {
             let mut object = serde_json::to_value(crd).unwrap_or_default();
+            if let Some(names) = object
+                .pointer_mut("/spec/names")
+                .and_then(Value::as_object_mut)
+            {
+                let list = json!(format!("{}List", crd.spec.names.kind));
+                names.entry("listKind").or_insert(list);
+            }
             let names = object.pointer("/spec/names").cloned().unwrap_or_default();
             let stored: Vec<&str> = crd
                 .spec

@@ -156,7 +156,7 @@ fn place(resource: &Resource, namespace: Option<&str>, body: &mut Value) -> Resu
 }
 
 /// Empty lists and maps of the metadata are absent ones; so an object reads back as it was sent.
-fn tidy(body: &mut Value) {
+pub(crate) fn tidy(body: &mut Value) {
     let meta = object::metadata_mut(body);
     for key in ["labels", "annotations", "finalizers", "ownerReferences"] {
         let empty = match meta.get(key) {
@@ -214,6 +214,11 @@ fn fences(resource: &Resource, current: &Value, body: &Value, name: &str) -> Res
         return Err(Failure::conflict(resource, name, &why));
     }
     let version = object::text(body, "resourceVersion");
+    if !version.is_empty() && version.parse::<u64>().is_err() {
+        return Err(Failure::unclassed(format!(
+            "strconv.ParseUint: parsing {version:?}: invalid syntax"
+        )));
+    }
     if !version.is_empty() && version != object::text(current, "resourceVersion") {
         return Err(Failure::modified(resource, name));
     }
@@ -277,13 +282,9 @@ fn no_new_finalizers(resource: &Resource, current: &Value, next: &Value) -> Resu
             .join(", ")
     );
     let (name, field) = (object::name(current), "metadata.finalizers");
-    Err(Failure::invalid_field(
-        resource,
-        name,
-        "FieldValueForbidden",
-        field,
-        &message,
-    ))
+    // Two checks of kube-apiserver say so.
+    let cause = Cause::new("FieldValueForbidden", field, message);
+    Err(Failure::invalid(resource, name, &[cause.clone(), cause]))
 }
 
 /// Everything whose change is a new generation.
@@ -405,6 +406,7 @@ fn refuse_protected(resource: &Resource, current: &Value) -> Result<(), Failure>
 pub(crate) fn breaches(resource: &Resource, next: &Value, current: Option<&Value>) -> Vec<Cause> {
     let mut causes = name_causes(resource, next);
     causes.extend(names::causes(next));
+    causes.extend(names::of_kind(resource, next));
     if let Some(current) = current {
         let fixed = current.get("immutable").and_then(Value::as_bool) == Some(true);
         if fixed {
@@ -435,7 +437,7 @@ fn name_causes(resource: &Resource, next: &Value) -> Vec<Cause> {
         (
             is_label(name),
             "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or \
-             '-', and must start and end with an alphanumeric character (e.g. 'my-name', or \
+             '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or \
              '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')",
         )
     } else {

@@ -181,8 +181,10 @@ fn drop_items(map: &mut Map<String, Value>, key: &str, gone: &Value) {
 }
 
 fn merge_set(map: &mut Map<String, Value>, key: &str, items: Vec<Value>) {
+    // What the patch says comes first, in its order.
     let list = list_mut(map, key);
-    for item in items {
+    let held = std::mem::take(list);
+    for item in items.into_iter().chain(held) {
         if !list.contains(&item) {
             list.push(item);
         }

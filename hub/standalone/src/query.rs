@@ -64,7 +64,13 @@ pub(crate) struct Query {
 pub(crate) fn parse(text: &str) -> Result<Query, Failure> {
     let mut query = Query::default();
     for (key, value) in form_urlencoded::parse(text.as_bytes()) {
-        set(&mut query, &key, &value)?;
+        set(&mut query, &key, &value).map_err(|failure| {
+            // A watch finds out later than a list, and says it otherwise.
+            match failure.message.strip_prefix("invalid resource version: ") {
+                Some(why) if text.contains("watch=") => Failure::unclassed(why),
+                _ => failure,
+            }
+        })?;
     }
     Ok(query)
 }

@@ -221,7 +221,12 @@ impl Walk {
     }
 
     fn number(&mut self, schema: &JSONSchemaProps, path: &str, value: &Value, number: &Number) {
-        let whole = number.as_i64();
+        let float = number
+            .as_f64()
+            .filter(|float| number.is_f64() && float.fract() == 0.0);
+        let whole = number
+            .as_i64()
+            .or_else(|| format!("{:.0}", float?).parse().ok());
         let fits = match schema.format.as_deref() {
             Some("int32") => whole.is_some_and(|whole| i32::try_from(whole).is_ok()),
             Some("int64") => whole.is_some() || number.is_f64(),

@@ -47,7 +47,16 @@ fn node_pool(findings: &mut Findings, place: &str, pool: &NodePool) {
         let allowed = format!("must lie between minNodes, {least}, and maxNodes, {most}");
         findings.invalid(&format!("{place}.desiredNodes"), wanted, allowed);
     }
+    let mut known = std::collections::BTreeSet::new();
     for (index, taint) in pool.taints.iter().enumerate() {
+        if !known.insert((&taint.key, &taint.effect)) {
+            findings.found.push(FieldError::new(
+                format!("{place}.taints[{index}].key"),
+                FieldReason::Duplicate,
+                Some(&taint.key.as_str().into()),
+                "",
+            ));
+        }
         if !["NoSchedule", "PreferNoSchedule", "NoExecute"].contains(&taint.effect.as_str()) {
             findings.found.push(FieldError {
                 path: format!("{place}.taints[{index}].effect"),

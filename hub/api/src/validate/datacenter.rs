@@ -24,6 +24,9 @@ pub fn datacenter(object: &Datacenter) -> Vec<FieldError> {
         &spec.kubernetes_providers,
         own,
     );
+    if let Some(allowed) = &spec.allowed_namespaces {
+        findings.namespaces(allowed.names.iter().map(String::as_str));
+    }
     if let Some(networking) = &spec.networking {
         networks(&mut findings, networking);
     }

@@ -51,6 +51,7 @@ pub fn bare_metal_host(object: &BareMetalHost) -> Vec<FieldError> {
             );
         }
     }
+    findings.label_keys("spec.labels", spec.labels.keys());
     if let Some(hints) = &spec.root_device_hints {
         root_device_hints(&mut findings, hints);
     }

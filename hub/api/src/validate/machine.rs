@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::{Findings, image};
+use super::{Findings, LABEL_KEY, image, is_label_key};
 use crate::machine::{Machine, MachineSpec, Network};
-use crate::schema::FieldError;
+use crate::schema::{FieldError, FieldReason};
 
 /// Checks a Machine.
 #[must_use]
@@ -24,6 +24,31 @@ pub fn machine(object: &Machine) -> Vec<FieldError> {
     if let Some(network) = &spec.network {
         networks(&mut findings, network);
     }
+    for (key, value) in &spec.tags {
+        if key.starts_with("vitistack.io/") {
+            // By these the agent finds again what it made.
+            findings.forbidden(
+                &format!("spec.tags[{key}]"),
+                value.as_str(),
+                "tags that begin with vitistack.io/ are the agent's own",
+            );
+        }
+    }
+    if let Some(selector) = &spec.host_selector {
+        let path = "spec.hostSelector.matchLabels";
+        findings.label_keys(path, selector.match_labels.keys());
+        for (index, one) in selector.match_expressions.iter().enumerate() {
+            if !is_label_key(&one.key) {
+                let place = format!("spec.hostSelector.matchExpressions[{index}].key");
+                findings.invalid(&place, one.key.as_str(), LABEL_KEY);
+            }
+        }
+    }
+    findings.unique(
+        "spec.sshKeys",
+        "",
+        spec.ssh_keys.iter().map(|key| key.trim()),
+    );
     if let Some(id) = spec.os.as_ref().and_then(|os| os.image_id.as_deref())
         && id.contains("://")
         && !image::is_url(id)
@@ -81,6 +106,20 @@ fn networks(findings: &mut Findings, network: &Network) {
         && text.parse::<IpAddr>().is_err()
     {
         findings.invalid(&format!("{path}.privateIP"), text, "must be an IP address");
+    }
+    let mut names = std::collections::BTreeSet::new();
+    for (index, interface) in network.interfaces.iter().enumerate() {
+        if let Some(name) = interface.name.as_deref()
+            && !names.insert(name)
+        {
+            let place = format!("{path}.interfaces[{index}].name");
+            findings.found.push(FieldError::new(
+                place,
+                FieldReason::Duplicate,
+                Some(&name.into()),
+                "",
+            ));
+        }
     }
     let mut primary: Option<usize> = None;
     for (index, interface) in network.interfaces.iter().enumerate() {

@@ -78,6 +78,26 @@ pub fn is_label(text: &str) -> bool {
         && bytes.iter().all(|byte| inner(*byte) || *byte == b'-')
 }
 
+/// What is allowed where [`is_label_key`] says no.
+const LABEL_KEY: &str = "must be a label's key: letters, digits, -, _ and ., at most 63 of them, after an optional \
+                         prefix such as example.com/";
+
+/// Whether `text` can be the key of a label.
+fn is_label_key(text: &str) -> bool {
+    let (prefix, name) = text
+        .split_once('/')
+        .map_or((None, text), |(prefix, name)| (Some(prefix), name));
+    let inner = |byte: u8| byte.is_ascii_alphanumeric();
+    let bytes = name.as_bytes();
+    name.len() <= 63
+        && bytes.first().is_some_and(|byte| inner(*byte))
+        && bytes.last().is_some_and(|byte| inner(*byte))
+        && bytes
+            .iter()
+            .all(|byte| inner(*byte) || b"-_.".contains(byte))
+        && prefix.is_none_or(|prefix| prefix.len() <= 253 && prefix.split('.').all(is_label))
+}
+
 /// Findings as they come up.
 #[derive(Default)]
 struct Findings {
@@ -92,6 +112,34 @@ impl Findings {
             value: Some(value.into()),
             detail: allowed.into(),
         });
+    }
+
+    fn forbidden(&mut self, path: &str, value: impl Into<Value>, why: &str) {
+        self.found.push(FieldError {
+            path: path.to_owned(),
+            reason: FieldReason::Forbidden,
+            value: Some(value.into()),
+            detail: why.to_owned(),
+        });
+    }
+
+    /// Keys of labels.
+    fn label_keys<'a>(&mut self, path: &str, keys: impl Iterator<Item = &'a String>) {
+        for key in keys.filter(|key| !is_label_key(key)) {
+            self.invalid(&format!("{path}[{key}]"), key.as_str(), LABEL_KEY);
+        }
+    }
+
+    /// The namespaces that a grant lists.
+    fn namespaces<'a>(&mut self, names: impl Iterator<Item = &'a str> + Clone) {
+        let path = "spec.allowedNamespaces.names";
+        for (index, name) in names.clone().enumerate() {
+            if !is_label(name) {
+                let place = format!("{path}[{index}]");
+                self.invalid(&place, name, "must be the name of a namespace");
+            }
+        }
+        self.unique(path, "", names);
     }
 
     fn required(&mut self, path: &str, why: &str) {

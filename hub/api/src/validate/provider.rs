@@ -28,6 +28,17 @@ pub fn machine_provider(object: &MachineProvider) -> Vec<FieldError> {
         );
     }
     findings.unique("spec.zones", "", spec.zones.iter().map(String::as_str));
+    if let Some(allowed) = &spec.allowed_namespaces {
+        findings.namespaces(allowed.names.iter().map(String::as_str));
+    }
+    if let Some(url) = spec
+        .endpoint
+        .as_ref()
+        .and_then(|endpoint| endpoint.url.as_deref())
+        && !image::is_url(url)
+    {
+        findings.invalid("spec.endpoint.url", url, "must be an http or https URL");
+    }
     if let Some(authentication) = &spec.authentication {
         let path = "spec.authentication";
         findings.secret(

@@ -55,6 +55,13 @@ impl<'de> Visitor<'de> for Noting<'_> {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        // 1.0 is the integer 1, as the API server has it. Beyond 2^53 a float names no single integer.
+        if value.fract() == 0.0
+            && value.abs() < 9_007_199_254_740_992.0
+            && let Ok(whole) = format!("{value:.0}").parse::<i64>()
+        {
+            return Ok(Value::from(whole));
+        }
         serde_json::Number::from_f64(value)
             .map(Value::Number)
             .ok_or_else(|| E::custom("a number is out of range"))

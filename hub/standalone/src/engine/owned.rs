@@ -63,6 +63,8 @@ pub(super) fn nothing(resource: &Resource) -> Value {
 
 /// Writes the managers of a new object into it.
 pub(super) fn made(resource: &Resource, object: &mut Value, ask: &Ask) {
+    // A uid marks what exists; a new object gets its own.
+    object::metadata_mut(object).remove("uid");
     changed(resource, &nothing(resource), object, Part::Main, ask);
 }
 
@@ -172,11 +174,9 @@ pub(super) fn keep(resource: &Resource, shown: &Value, next: &Value) -> Result<(
         let (held, given) = (object::text(shown, key), object::text(next, key));
         if !given.is_empty() && held != given {
             let message = format!("Invalid value: {given:?}: field is immutable");
-            causes.push(Cause::new(
-                "FieldValueInvalid",
-                &format!("metadata.{key}"),
-                message,
-            ));
+            let cause = Cause::new("FieldValueInvalid", &format!("metadata.{key}"), message);
+            // Two checks of kube-apiserver say so.
+            causes.extend([cause.clone(), cause]);
         }
     }
     if causes.is_empty() {

@@ -104,7 +104,7 @@ pub(crate) fn apply(
     force: bool,
     ignored: &Set,
 ) -> Result<(Option<Value>, Managed), Refusal> {
-    let managed = if managed.is_empty() {
+    let managed = if managed.is_empty() && !object::uid(live).is_empty() {
         let before = Writer {
             name: BEFORE.to_owned(),
             subresource: String::new(),

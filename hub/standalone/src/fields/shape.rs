@@ -106,7 +106,6 @@ impl<'a> Node<'a> {
                 Some(value) => {
                     found.insert(key.clone(), value.to_string());
                 }
-                None if keys.len() == 1 => return Err(absent(keys)),
                 None => {}
             }
         }
@@ -127,16 +126,11 @@ impl<'a> Node<'a> {
 
 fn absent(keys: &[String]) -> String {
     let names: Vec<String> = keys.iter().map(|key| format!("{key:?}")).collect();
-    match keys {
-        [_] => format!(
-            "associative list with keys has an element that omits key field {} (and doesn't have default value)",
-            names.join(", ")
-        ),
-        _ => format!(
-            "associative list with keys has an element that omits all key fields {} (and doesn't have default values for any key fields)",
-            names.join(", ")
-        ),
-    }
+    format!(
+        "associative list with keys has an element that omits all key fields [{}] (and doesn't have \
+         default values for any key fields)",
+        names.join(" ")
+    )
 }
 
 /// The fields of a map; none where it is null or something else.

@@ -12,6 +12,7 @@ use crate::object;
 use crate::query::{self, Query};
 use crate::resource::{Family, Resource};
 use crate::store::Key;
+use crate::view;
 
 /// Deletes one object.
 pub(super) async fn one(
@@ -53,7 +54,9 @@ pub(super) async fn collection(
     let mut items = Vec::new();
     for row in page.rows.iter().filter(|row| filter.takes(resource, row)) {
         match engine.delete(resource, &row.key, &options, dry_run).await {
-            Ok(Deleted::Gone(object) | Deleted::Held(object)) => {
+            // The answer lists what was there.
+            Ok(Deleted::Gone(_) | Deleted::Held(_)) => {
+                let object = view::outward(resource, row.object());
                 items.push(nameless(resource, object));
             }
             // Somebody else was faster.

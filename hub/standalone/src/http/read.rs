@@ -116,7 +116,7 @@ pub(super) fn list(
         .map(AsRef::as_ref)
         .collect();
     let mut metadata = json!({ "resourceVersion": version.to_string() });
-    if resource.family == Family::Custom && form != Form::Table {
+    if resource.family == Family::Custom && form == Form::Whole {
         // Lists of custom kinds have the field in any case, those of built-in kinds do not.
         crate::object::root_mut(&mut metadata).insert("continue".to_owned(), json!(""));
     }

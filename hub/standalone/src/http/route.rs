@@ -160,13 +160,6 @@ async fn object(
     let key = Key::new(resource.storage.clone(), namespace, name);
     let ask = ask(&query, &request);
     let change = match *request.method() {
-        Method::GET if query.watch => {
-            let query = Query {
-                fields: format!("metadata.name={name}"),
-                ..query
-            };
-            return watch::start(service, resource, place.namespace.as_deref(), query, form);
-        }
         Method::GET => {
             let object = service.engine.get(&resource, &key)?;
             read::must_include(&query.include, form)?;

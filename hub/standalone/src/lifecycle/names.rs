@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{is_label_of, object};
 use crate::failure::Cause;
+use crate::resource::{Family, Resource};
 
 const NAME: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
                     alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
@@ -51,6 +52,66 @@ pub(super) fn causes(object: &Value) -> Vec<Cause> {
                 let field = format!("metadata.ownerReferences.{field}");
                 causes.push(invalid(&field, "", "must not be empty"));
             }
+        }
+    }
+    let controllers = owners.and_then(Value::as_array).into_iter().flatten();
+    let controllers: Vec<&Value> = controllers
+        .filter(|owner| owner.get("controller") == Some(&Value::Bool(true)))
+        .collect();
+    if controllers.len() > 1 {
+        let message =
+            "Invalid value: only one reference can have controller set to true".to_owned();
+        causes.push(Cause::new(
+            "FieldValueInvalid",
+            "metadata.ownerReferences",
+            message,
+        ));
+    }
+    causes
+}
+
+/// What is wrong with keys and numbers of the built-in kinds.
+pub(super) fn of_kind(resource: &Resource, object: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let mut invalid = |field: &str, value: String, why: &str| {
+        causes.push(Cause::new(
+            "FieldValueInvalid",
+            field,
+            format!("Invalid value: {value}: {why}"),
+        ));
+    };
+    if matches!(resource.family, Family::ConfigMap | Family::Secret) {
+        let map = |name: &str| object.get(name).and_then(Value::as_object);
+        for name in ["data", "binaryData"] {
+            for (key, _) in map(name).into_iter().flatten() {
+                let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+                let field = format!("{name}[{key}]");
+                if key.is_empty() || !key.chars().all(plain) {
+                    invalid(
+                        &field,
+                        format!("{key:?}"),
+                        "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. \
+                         'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
+                    );
+                }
+                if name == "data" && map("binaryData").is_some_and(|other| other.contains_key(key))
+                {
+                    invalid(
+                        &field,
+                        format!("{key:?}"),
+                        "duplicate of key present in binaryData",
+                    );
+                }
+            }
+        }
+    }
+    if resource.family == Family::Lease {
+        let field = "spec.leaseDurationSeconds";
+        let seconds = object
+            .pointer("/spec/leaseDurationSeconds")
+            .and_then(Value::as_i64);
+        if let Some(seconds) = seconds.filter(|seconds| *seconds <= 0) {
+            invalid(field, seconds.to_string(), "must be greater than 0");
         }
     }
     causes

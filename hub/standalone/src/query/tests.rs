@@ -18,14 +18,37 @@ fn parameters_are_read() {
 
 #[test]
 fn nonsense_is_a_bad_request() {
-    for text in [
-        "limit=x",
-        "dryRun=Some",
-        "fieldValidation=Maybe",
-        "resourceVersion=abc",
-    ] {
+    for text in ["limit=x", "resourceVersion=abc"] {
         assert_eq!(parse(text).unwrap_err().code, 400, "{text}");
     }
+    for text in [
+        "dryRun=Some",
+        "dryRun=",
+        "fieldValidation=Maybe",
+        "fieldManager=a%0Ab",
+    ] {
+        let query = parse(text).unwrap();
+        assert_eq!(
+            query.writes("PatchOptions", None).unwrap_err().code,
+            422,
+            "{text}"
+        );
+    }
+    let forced = parse("force=true").unwrap();
+    assert!(forced.writes("PatchOptions", Some(false)).is_err());
+    assert!(
+        parse("fieldManager=x&force=true")
+            .unwrap()
+            .writes("PatchOptions", Some(true))
+            .is_ok()
+    );
+    assert!(
+        parse("")
+            .unwrap()
+            .writes("PatchOptions", Some(true))
+            .is_err(),
+        "an apply names its manager"
+    );
 }
 
 #[test]

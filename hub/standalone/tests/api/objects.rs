@@ -186,23 +186,33 @@ async fn a_dry_run_decides_and_writes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn server_side_apply_is_refused_with_a_hint() {
+async fn server_side_apply_creates_shares_conflicts_and_lets_go() {
     let server = Running::start().await;
-    let object = widget("a", json!({ "size": 1 }));
-    let params = PatchParams::apply("test");
-    let result = server
-        .widgets("default")
-        .patch("a", &params, &Patch::Apply(&object))
-        .await;
-    let Err(kube::Error::Api(status)) = result else {
-        panic!("{result:?}")
+    let api = server.widgets("default");
+    let apply = async |manager: &str, spec: Value| {
+        let object = widget("a", spec);
+        let params = PatchParams::apply(manager);
+        api.patch("a", &params, &Patch::Apply(&object)).await
     };
-    assert_eq!(status.code, 415);
-    assert!(
-        status.message.contains("without --server-side"),
-        "{}",
-        status.message
+    let made = apply("one", json!({ "size": 1, "tags": { "k": "v" } }))
+        .await
+        .unwrap();
+    assert_eq!(made.managed_fields()[0].manager.as_deref(), Some("one"));
+    let refused = apply("two", json!({ "size": 2 })).await;
+    let Err(kube::Error::Api(status)) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(
+        (status.code, status.message.as_str()),
+        (
+            409,
+            "Apply failed with 1 conflict: conflict with \"one\": .spec.size"
+        )
     );
+    apply("two", json!({ "size": 1 })).await.unwrap();
+    let left = apply("one", json!({})).await.unwrap();
+    assert_eq!(left.data["spec"]["size"], 1, "somebody else owns it");
+    assert_eq!(left.data["spec"].get("tags"), None, "nobody else owns it");
     server.stop().await;
 }
 
