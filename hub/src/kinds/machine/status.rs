@@ -186,8 +186,16 @@ fn take_over(status: &mut MachineStatus, report: &MachineReport) {
         numbered::PowerState::On => PowerState::On,
         numbered::PowerState::Off => PowerState::Off,
     });
-    status.operation_id = Some(operation.to_string());
-    status.attempt = Some(i64::from(*attempt)).filter(|attempt| *attempt > 0);
+    let operation = operation.to_string();
+    // An agent that lost its records reports no attempt. That one was begun stays known, or the next intent would take it
+    // for a first one and let the agent write the disk again.
+    let known = status
+        .attempt
+        .filter(|_| status.operation_id.as_ref() == Some(&operation));
+    status.operation_id = Some(operation);
+    status.attempt = known
+        .max(Some(i64::from(*attempt)))
+        .filter(|attempt| *attempt > 0);
     status.progress = progress
         .filter(|_| *phase == Told::Installing)
         .map(|progress| {

@@ -360,6 +360,32 @@ fn heard(report: MachineReport) -> Option<Heard> {
 }
 
 #[test]
+fn an_agent_without_its_records_does_not_make_a_begun_operation_a_first_one() {
+    let mut told = report(Told::Failed, Why::InstallStateUnknown, "");
+    told.attempt = 0;
+    let own = told.operation.to_string();
+    for (case, before, expected) in [
+        ("begun", json!({"operationID": own, "attempt": 2}), Some(2)),
+        ("not begun", json!({"operationID": own}), None),
+        (
+            "another operation",
+            json!({"operationID": "00", "attempt": 2}),
+            None,
+        ),
+    ] {
+        let status = said(&Case {
+            machine: &machine("node-1", 1, json!({"status": before})),
+            heard: heard(told.clone()),
+            refusal: None,
+            leaving: Leaving::No,
+            connected: true,
+            inputs: None,
+        });
+        assert_eq!(status.attempt, expected, "{case}");
+    }
+}
+
+#[test]
 fn the_phase_follows_the_report() {
     let machine = machine("node-1", 1, json!({}));
     for (told, why, phase, ready, reason) in [

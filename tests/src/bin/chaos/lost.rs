@@ -12,7 +12,7 @@ use vitistack_tests::world::{BOOT, Dhcp, Mode, SOON, World};
 use crate::witness::{self, Meter};
 
 /// How long nothing may happen.
-const STILL: Duration = Duration::from_secs(40);
+const STILL: Duration = Duration::from_secs(75);
 
 /// What came of it.
 pub(crate) struct Lost {
@@ -67,6 +67,22 @@ fn scene() -> Vec<String> {
     let begun = [0, 1].map(|index| world.site.serial(index).matches("installer: ").count());
     world.enrol("edge-west", "default");
     world.run_agent();
+    // The agent that joins has a name of its own, and takes over only once the one that is lost was revoked.
+    wait::until("the agent joined again", SOON, || {
+        let agents = world.hub.viti(&["agents", "-o", "json"])?;
+        agents.contains("edge-1-").then_some(()).ok_or(agents)
+    });
+    let revoke = r#"{"spec": {"revoked": true}}"#;
+    world.hub.kubectl(&[
+        "patch",
+        "agents.vitistack.io",
+        "-n",
+        "vitistack-system",
+        "edge-1",
+        "--type=merge",
+        "-p",
+        revoke,
+    ]);
     let mut wrong = Vec::new();
     world.hub.wait_condition(
         ("machine", "default", "half"),
@@ -95,6 +111,22 @@ fn scene() -> Vec<String> {
                 wrong.push(format!("server {index} said {word:?} {seen} times"));
             }
         }
+    }
+    let half = world.hub.object("machine", "default", "half");
+    let reason = half.as_ref().ok().and_then(|half| {
+        let conditions = half.pointer("/status/conditions")?.as_array()?;
+        let ready = conditions.iter().find(|one| one["type"] == "Ready")?;
+        ready["reason"].as_str()
+    });
+    if reason != Some("InstallStateUnknown") {
+        wrong.push(format!("the half installed Machine went on to {reason:?}"));
+    }
+    let log = world.agent_log();
+    let started = log.matches("\"step\":\"start-installer\"").count();
+    if started != 2 {
+        wrong.push(format!(
+            "installers were started {started} times for two Machines"
+        ));
     }
     if begun.contains(&0) {
         wrong.push("an installer did not speak before the data was deleted".to_owned());
