@@ -1,6 +1,11 @@
 //! The store on a disk that is full, nearly full, and has room again: states with names, nothing that was acked lost, no
 //! restart needed. On a real filesystem of 24 MiB: the test starts itself again in a mount namespace of its own.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy knows only #[test] functions as tests; here the helpers beside them may fail a test too"
+)]
+
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;

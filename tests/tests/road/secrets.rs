@@ -239,10 +239,8 @@ fn everywhere(world: &World) -> Vec<Place> {
         place("the server's serial port", world.site.serial(0)),
         pages(hub),
     ];
-    for log in ["images.log"] {
-        let bytes = std::fs::read(hub.path(log)).expect("the image server logs");
-        places.push(place(format!("the access log {log}"), bytes));
-    }
+    let log = std::fs::read(hub.path("images.log")).expect("the image server logs");
+    places.push(place("the image server's access log", log));
     places.extend(processes(hub));
     places.extend(objects(hub));
     places.extend(files(&hub.path("hub")));
