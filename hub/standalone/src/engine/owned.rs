@@ -63,8 +63,10 @@ pub(super) fn nothing(resource: &Resource) -> Value {
 
 /// Writes the managers of a new object into it.
 pub(super) fn made(resource: &Resource, object: &mut Value, ask: &Ask) {
-    // A uid marks what exists; a new object gets its own.
-    object::metadata_mut(object).remove("uid");
+    // A uid marks what exists, and a deletion time what goes; a new object gets its own, and none.
+    for owned in ["uid", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+        object::metadata_mut(object).remove(owned);
+    }
     changed(resource, &nothing(resource), object, Part::Main, ask);
 }
 

@@ -63,7 +63,7 @@ fn strategic_merge_merges_finalizers_and_owners() {
             "finalizers": ["b"],
             "ownerReferences": [{ "uid": "1", "$patch": "delete" }, { "uid": "2", "name": "n" }],
         } }),
-        json!({ "metadata": { "finalizers": ["a", "b"],
+        json!({ "metadata": { "finalizers": ["b", "a"],
                               "ownerReferences": [{ "uid": "2", "name": "n" }] } }),
     );
     check(
