@@ -27,7 +27,7 @@ pub(crate) struct Set {
     /// Steps that are paths of the set by themselves.
     pub(super) members: BTreeSet<Element>,
     /// Longer paths by their first step; no nest is empty.
-    pub(super) children: BTreeMap<Element, Set>,
+    pub(super) children: BTreeMap<Element, Self>,
 }
 
 impl Element {

@@ -102,11 +102,8 @@ impl<'a> Node<'a> {
         };
         let mut found = std::collections::BTreeMap::new();
         for key in keys {
-            match map.get(key).or_else(|| self.default(key)) {
-                Some(value) => {
-                    found.insert(key.clone(), value.to_string());
-                }
-                None => {}
+            if let Some(value) = map.get(key).or_else(|| self.default(key)) {
+                found.insert(key.clone(), value.to_string());
             }
         }
         if found.is_empty() {
