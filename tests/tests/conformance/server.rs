@@ -49,6 +49,7 @@ impl Server {
         let ending = CancellationToken::new();
         let options = Options {
             data_dir: dir.to_owned(),
+            key_file: dir.with_extension("key"),
             listen: "127.0.0.1:0".parse().expect("an address"),
             crds,
         };
