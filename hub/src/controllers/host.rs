@@ -11,6 +11,7 @@ use vitistack_api::conditions::Reason;
 use vitistack_api::host::{BareMetalHost, Quarantine};
 use vitistack_api::machine::Machine;
 use vitistack_api::names::{ANNOTATION_ACCEPT, ANNOTATION_FORCE_DELETE};
+use vitistack_api::validate;
 use vitistack_protocol::Chain;
 use vitistack_protocol::identity::AgentName;
 use vitistack_protocol::ids::Uid;
@@ -26,7 +27,7 @@ use crate::kinds::host::status::{Facts, status};
 use crate::kinds::host::{Hold, compile, hold, quarantined};
 use crate::kinds::machine::compile as machine_compile;
 use crate::kinds::revision::Allotted;
-use crate::kinds::{Outlook, Refusal, agents, annotated, is_deleting};
+use crate::kinds::{Outlook, Refusal, agents, annotated, is_deleting, valid};
 use crate::queue::{Key, Outcome};
 
 /// Brings one host closer to its spec.
@@ -158,10 +159,9 @@ async fn settle(hub: &Hub, host: &Arc<BareMetalHost>, sight: &Sight) -> Result<O
     };
     let (quarantine, tombstone) = keep_tombstone(hub, host, sight, quarantine);
     let foreseen = foresee(host, sight, quarantine.clone());
-    let allotted = sight
-        .agent
-        .as_ref()
-        .map_err(Clone::clone)
+    // What the spec itself says wrong is told first: no agent can mend it.
+    let allotted = valid(&validate::bare_metal_host(host))
+        .and_then(|()| sight.agent.as_ref().map_err(Clone::clone))
         .and_then(|agent| {
             let row = sight.bmc.as_ref().map_err(Clone::clone)?;
             let intent = compile(&foreseen, Some(row.name.uid), false)?;
