@@ -118,7 +118,8 @@ if [ "$mode" = --chaos ]; then
 fi
 
 suite unit cargo nextest run --workspace --locked --no-fail-fast
-suite conformance cargo nextest run --workspace --test conformance --locked --no-fail-fast
+# It prints the table of what is equal and what may differ.
+suite conformance cargo nextest run --workspace --test conformance --locked --no-fail-fast --success-output final
 suite apis cargo nextest run --workspace --test apis --locked --no-fail-fast
 suite bmc cargo nextest run --workspace --test bmc --locked --no-fail-fast
 if [ "$mode" != --quick ]; then

@@ -76,9 +76,9 @@ impl Outbox for Site {
         self.store.outbox_changed()
     }
 
-    async fn resend(&self, objects: &[Uid]) -> Result<(), StoreError> {
+    async fn resend(&self, objects: &[Uid], received: Sequence) -> Result<(), StoreError> {
         self.store
-            .resend_reports(objects.to_vec())
+            .resend_reports(objects.to_vec(), received)
             .await
             .map_err(failed("put reports into the outbox again"))
     }

@@ -28,7 +28,7 @@ use vitistack_protocol::message::report::Report;
 
 pub use server::{Error, Server};
 pub use state::{Accept, Ahead, Conflict, Received, SessionInfo};
-use state::{Standing, State, Work};
+use state::{Opened, Standing, State, Work};
 
 /// How many changes a slow reader may lag before it loses some; controllers heal by their resync.
 const CHANGES: usize = 4096;
@@ -163,10 +163,10 @@ impl Handle {
         self.shared.changes.subscribe()
     }
 
-    fn open(&self, hello: &Hello, info: SessionInfo, standing: Standing) -> (u64, Vec<Uid>) {
-        let (session, resend, changes) = self.state().open(hello, info, standing);
+    fn open(&self, hello: &Hello, info: SessionInfo, standing: Standing) -> Opened {
+        let (opened, changes) = self.state().open(hello, info, standing);
         self.announce(changes);
-        (session, resend)
+        opened
     }
 
     fn close(&self, agent: &AgentName, session: u64) {

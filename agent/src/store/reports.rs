@@ -122,11 +122,20 @@ impl Store {
         Ok(())
     }
 
-    /// Puts the last reports of `objects` into the outbox again.
+    /// Puts the last reports of `objects` into the outbox again. The hub has had reports of this store up to `received`:
+    /// if that is more than were made here, the disk is that of an earlier day, and what is reported from now on gets
+    /// later numbers. What waits under an earlier one is no report that the hub knows, and so among `objects`.
     ///
     /// # Errors
     /// When it is not durable.
-    pub async fn resend_reports(&self, objects: Vec<Uid>) -> Result<(), Error> {
+    pub async fn resend_reports(&self, objects: Vec<Uid>, received: Sequence) -> Result<(), Error> {
+        if self.shared.index().position.last < received {
+            self.commit(move |draft| {
+                draft.position.last = draft.position.last.max(received);
+                Ok(())
+            })
+            .await?;
+        }
         for uid in objects {
             self.commit(move |draft| match draft.index.objects.get(&uid).cloned() {
                 Some(entry) => send_again(draft, uid, entry, None),

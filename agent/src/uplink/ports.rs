@@ -79,8 +79,13 @@ pub trait Outbox: Send + Sync + 'static {
     fn changed(&self) -> watch::Receiver<Sequence>;
 
     /// The hub does not know the last report of these objects: put it into the outbox again, under a new sequence.
-    /// Objects without a report are passed over.
-    fn resend(&self, objects: &[Uid]) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Objects without a report are passed over. From now on no sequence is given that is not above `received`, the
+    /// highest that the hub has had of this store: a store that was put back to an earlier day counts on from there.
+    fn resend(
+        &self,
+        objects: &[Uid],
+        received: Sequence,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// How the agent and its machine are, for health frames.

@@ -114,7 +114,9 @@ impl<I: Intake, O: Outbox, V: Vitals> Session<I, O, V> {
             });
         } else {
             self.ports.intake.raise_epoch(welcome.epoch).await?;
-            self.ports.outbox.resend(&welcome.resend).await?;
+            let received = welcome.received();
+            let outbox = &self.ports.outbox;
+            outbox.resend(&welcome.resend, received).await?;
             info!(
                 session = welcome.session,
                 agent = %self.identity.leaf().name,

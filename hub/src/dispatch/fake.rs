@@ -85,7 +85,7 @@ impl Agent {
             conflict: None,
             certificate_until: Timestamp::UNIX_EPOCH,
         };
-        let (session, _) = self.handle.open(&hello, info, Standing::default());
+        let session = self.handle.open(&hello, info, Standing::default()).session;
         self.session = session;
     }
 

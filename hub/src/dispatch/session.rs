@@ -132,9 +132,11 @@ async fn greet(
         conflict: None,
         certificate_until: timestamp(leaf.not_after),
     };
-    let (number, resend) = context.handle.open(&hello, info, standing.clone());
+    let opened = context.handle.open(&hello, info, standing.clone());
+    let number = opened.session;
     welcome.session = number;
-    welcome.resend = resend;
+    welcome.resend = opened.resend;
+    welcome.extensions = Welcome::received_extensions(opened.received);
     let session = Session {
         connection: connection.clone(),
         leaf: leaf.clone(),

@@ -62,6 +62,16 @@ pub struct SessionInfo {
     pub certificate_until: Timestamp,
 }
 
+/// A session that has begun.
+pub(crate) struct Opened {
+    /// Its number.
+    pub(crate) session: u64,
+    /// Objects whose last report the hub does not know.
+    pub(crate) resend: Vec<Uid>,
+    /// The highest sequence that was received of the agent's store.
+    pub(crate) received: Sequence,
+}
+
 /// Something to send to an agent.
 #[derive(Clone)]
 pub(crate) enum Work {
@@ -240,14 +250,13 @@ impl State {
         }
     }
 
-    /// Begins a session; one that the agent still had is superseded. Answers the session's number and the objects
-    /// whose last report the hub does not know.
+    /// Begins a session; one that the agent still had is superseded.
     pub(crate) fn open(
         &mut self,
         hello: &Hello,
         mut info: SessionInfo,
         standing: Standing,
-    ) -> (u64, Vec<Uid>, Vec<Change>) {
+    ) -> (Opened, Vec<Change>) {
         self.sessions += 1;
         info.session = self.sessions;
         if hello.epoch > self.epoch {
@@ -273,6 +282,7 @@ impl State {
             })
             .map(|held| held.uid)
             .collect();
+        let received = peer.received;
         let live = Live::new(hello, info, standing);
         if let Some(old) = peer.live.replace(live) {
             old.standing.superseded.cancel();
@@ -282,7 +292,12 @@ impl State {
         for uid in objects {
             changes.extend(self.settle(&agent, uid));
         }
-        (self.sessions, resend, changes)
+        let opened = Opened {
+            session: self.sessions,
+            resend,
+            received,
+        };
+        (opened, changes)
     }
 
     /// Ends a session, unless a later one has taken its place.

@@ -117,7 +117,7 @@ impl Options {
         let mut tasks = JoinSet::new();
         tasks.spawn_blocking(move || writer.run().map_err(store_error));
         let definitions = definitions(&crds);
-        let registry = resource::Registry::new(&crds);
+        let registry = resource::Registry::new(crds);
         let engine = Arc::new(engine::Engine {
             registry,
             store: handle,

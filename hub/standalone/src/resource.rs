@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSONSchemaProps,
+    CustomResourceDefinition, CustomResourceDefinitionSpec, JSONSchemaProps,
 };
 
 use crate::builtin;
@@ -154,8 +154,8 @@ pub(crate) struct Registry {
 
 impl Registry {
     /// The built-in kinds and one resource for each served version of `definitions`.
-    pub(crate) fn new(definitions: &[CustomResourceDefinition]) -> Self {
-        let customs = definitions.iter().flat_map(of_definition);
+    pub(crate) fn new(definitions: Vec<CustomResourceDefinition>) -> Self {
+        let customs = definitions.into_iter().flat_map(of_definition);
         let resources = builtin::resources()
             .into_iter()
             .chain(customs)
@@ -219,28 +219,34 @@ impl Registry {
 /// The group of SelfSubjectAccessReview, which is answered and never stored.
 pub(crate) const ACCESS_GROUP: &str = "authorization.k8s.io";
 
-fn of_definition(definition: &CustomResourceDefinition) -> Vec<Resource> {
-    let spec = &definition.spec;
-    let names = &spec.names;
-    let served = spec.versions.iter().filter(|v| v.served);
+fn of_definition(definition: CustomResourceDefinition) -> Vec<Resource> {
+    let CustomResourceDefinitionSpec {
+        group,
+        names,
+        scope,
+        versions,
+        conversion: _,
+        preserve_unknown_fields: _,
+    } = definition.spec;
+    let served = versions.into_iter().filter(|version| version.served);
     served
         .map(|version| {
+            // Moved and not copied: a schema is half a MiB.
             let schema = version
                 .schema
-                .as_ref()
-                .and_then(|s| s.open_api_v3_schema.clone())
+                .and_then(|schema| schema.open_api_v3_schema)
                 .unwrap_or_default();
             let mut columns: Vec<Column> = version
                 .additional_printer_columns
-                .iter()
-                .flatten()
-                .map(|c| Column {
-                    name: c.name.clone(),
-                    kind: c.type_.clone(),
-                    format: c.format.clone().unwrap_or_default(),
-                    description: c.description.clone().unwrap_or_default(),
-                    priority: c.priority.unwrap_or(0),
-                    path: c.json_path.clone(),
+                .unwrap_or_default()
+                .into_iter()
+                .map(|column| Column {
+                    name: column.name,
+                    kind: column.type_,
+                    format: column.format.unwrap_or_default(),
+                    description: column.description.unwrap_or_default(),
+                    priority: column.priority.unwrap_or(0),
+                    path: column.json_path,
                 })
                 .collect();
             if columns.is_empty() {
@@ -248,8 +254,8 @@ fn of_definition(definition: &CustomResourceDefinition) -> Vec<Resource> {
             }
             Resource {
                 family: Family::Custom,
-                group: spec.group.clone(),
-                version: version.name.clone(),
+                group: group.clone(),
+                version: version.name,
                 plural: names.plural.clone(),
                 singular: names
                     .singular
@@ -262,21 +268,20 @@ fn of_definition(definition: &CustomResourceDefinition) -> Vec<Resource> {
                     .unwrap_or_else(|| format!("{}List", names.kind)),
                 short_names: names.short_names.clone().unwrap_or_default(),
                 categories: names.categories.clone().unwrap_or_default(),
-                namespaced: spec.scope == "Namespaced",
+                namespaced: scope == "Namespaced",
                 has_status: version
                     .subresources
-                    .as_ref()
-                    .is_some_and(|s| s.status.is_some()),
+                    .is_some_and(|subresources| subresources.status.is_some()),
                 columns,
                 selectable: version
                     .selectable_fields
-                    .iter()
-                    .flatten()
-                    .map(|f| f.json_path.clone())
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|field| field.json_path)
                     .collect(),
                 owned: fields::schema_of(&schema),
                 schema,
-                storage: qualified(&spec.group, &names.plural).into(),
+                storage: qualified(&group, &names.plural).into(),
             }
         })
         .collect()

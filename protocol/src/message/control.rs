@@ -182,6 +182,9 @@ const HELLO_SECRETS: u16 = 1;
 /// Tag of the extension of [`Welcome`] that says: this session may only renew its certificate.
 const WELCOME_RENEW_ONLY: u16 = 1;
 
+/// Tag of the extension of [`Welcome`] that holds the highest report sequence that the hub has received.
+const WELCOME_RECEIVED: u16 = 2;
+
 impl Hello {
     /// The secret rows that the agent says it holds; none if it did not say.
     #[must_use]
@@ -204,6 +207,22 @@ impl Welcome {
     #[must_use]
     pub fn is_renew_only(&self) -> bool {
         self.extensions.find(WELCOME_RENEW_ONLY).is_some()
+    }
+
+    /// The highest sequence that the hub has received of the agent's store; 0 if it knows none. An agent whose disk is
+    /// that of an earlier day numbers its reports on behind it, or the hub would take them for old ones.
+    #[must_use]
+    pub fn received(&self) -> Sequence {
+        self.extensions
+            .find(WELCOME_RECEIVED)
+            .and_then(|bytes| postcard::from_bytes(bytes).ok())
+            .unwrap_or_default()
+    }
+
+    /// The extensions of a session with an agent of whose reports `received` was the last.
+    #[must_use]
+    pub fn received_extensions(received: Sequence) -> Extensions {
+        Extensions(vec![(WELCOME_RECEIVED, body::encode(&received))])
     }
 
     /// The extensions of a session that may only renew.

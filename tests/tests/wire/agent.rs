@@ -148,7 +148,7 @@ impl Outbox for Store {
         self.newest.subscribe()
     }
 
-    async fn resend(&self, objects: &[Uid]) -> Result<(), StoreError> {
+    async fn resend(&self, objects: &[Uid], _received: Sequence) -> Result<(), StoreError> {
         for uid in objects {
             let last = self.kept().last.get(uid).cloned();
             if let Some(mut report) = last {

@@ -70,8 +70,8 @@ impl Outbox for Watched {
         self.site.changed()
     }
 
-    async fn resend(&self, objects: &[Uid]) -> Result<(), StoreError> {
-        self.site.resend(objects).await
+    async fn resend(&self, objects: &[Uid], received: Sequence) -> Result<(), StoreError> {
+        self.site.resend(objects, received).await
     }
 }
 

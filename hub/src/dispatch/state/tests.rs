@@ -85,7 +85,8 @@ fn holding(intent: &Intent) -> Held {
 
 fn connect(state: &mut State, agent: &AgentName, hello: &Hello) -> (u64, Vec<Uid>, Vec<Change>) {
     let info = info(agent);
-    state.open(hello, info, Standing::default())
+    let (opened, changes) = state.open(hello, info, Standing::default());
+    (opened.session, opened.resend, changes)
 }
 
 fn info(agent: &AgentName) -> SessionInfo {
@@ -421,8 +422,9 @@ fn a_later_session_supersedes_and_the_earlier_one_can_do_nothing_more() {
         conflict: None,
         certificate_until: Timestamp::UNIX_EPOCH,
     };
-    let (old, ..) = state.open(&hello(0, Vec::new()), info(), first);
-    let (new, ..) = state.open(&hello(0, Vec::new()), info(), Standing::default());
+    let old = state.open(&hello(0, Vec::new()), info(), first).0.session;
+    let second = state.open(&hello(0, Vec::new()), info(), Standing::default());
+    let new = second.0.session;
     assert!(superseded.is_cancelled());
     assert!(state.next(&a, old).is_empty());
     assert!(

@@ -5,7 +5,7 @@ use crate::query::FieldValidation;
 use crate::resource::{Registry, Resource};
 
 fn resource(plural: &str) -> Resource {
-    (**Registry::new(&[]).find("", "v1", plural).unwrap()).clone()
+    (**Registry::new(Vec::new()).find("", "v1", plural).unwrap()).clone()
 }
 
 #[test]

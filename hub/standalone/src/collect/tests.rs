@@ -31,7 +31,7 @@ fn deleting(finalizer: &str) -> Value {
 
 /// The steps as words: what, and to whom.
 fn check(rows: &[Arc<Row>], expected: &[&str]) {
-    let registry = Registry::new(&[]);
+    let registry = Registry::new(Vec::new());
     let mut steps: Vec<String> = plan(&registry, rows)
         .into_iter()
         .map(|step| match step {

@@ -3,7 +3,7 @@ use crate::resource::Registry;
 
 #[test]
 fn every_group_leads_to_its_resources() {
-    let registry = Registry::new(&[]);
+    let registry = Registry::new(Vec::new());
     assert_eq!(core()["versions"][0], "v1");
     let list = groups(&registry);
     let names: Vec<&str> = list["groups"]
@@ -27,7 +27,7 @@ fn every_group_leads_to_its_resources() {
 
 #[test]
 fn resources_tell_their_verbs_and_short_names() {
-    let registry = Registry::new(&[]);
+    let registry = Registry::new(Vec::new());
     let list = resources(&registry, "", "v1").unwrap();
     let find = |name: &str| {
         list["resources"]

@@ -27,7 +27,7 @@ fn custom() -> Resource {
 }
 
 fn builtin(group: &str, plural: &str) -> Resource {
-    (**Registry::new(&[]).find(group, "v1", plural).unwrap()).clone()
+    (**Registry::new(Vec::new()).find(group, "v1", plural).unwrap()).clone()
 }
 
 fn made(metadata: Value) -> Value {

@@ -3,7 +3,7 @@ use crate::resource::Registry;
 
 #[test]
 fn the_index_leads_to_every_document() {
-    let registry = Registry::new(&[]);
+    let registry = Registry::new(Vec::new());
     let index = index(&registry, "abc");
     let paths = index["paths"].as_object().unwrap();
     assert_eq!(
@@ -24,7 +24,7 @@ fn the_index_leads_to_every_document() {
 
 #[test]
 fn a_patch_names_its_kind_and_field_validation() {
-    let registry = Registry::new(&[]);
+    let registry = Registry::new(Vec::new());
     let document = document(&registry, "", "v1").unwrap();
     let patch = &document["paths"]["/api/v1/namespaces/{namespace}/secrets/{name}"]["patch"];
     assert_eq!(patch["x-kubernetes-group-version-kind"]["kind"], "Secret");

@@ -9,7 +9,7 @@ fn check(kind: Kind, object: Value, patch: Value, expected: Value) {
 }
 
 fn custom() -> Resource {
-    let registry = Registry::new(&[]);
+    let registry = Registry::new(Vec::new());
     let mut resource = (**registry.find("", "v1", "secrets").unwrap()).clone();
     resource.family = Family::Custom;
     resource
@@ -83,7 +83,7 @@ fn strategic_merge_merges_finalizers_and_owners() {
 
 #[test]
 fn each_kind_takes_its_own_patches() {
-    let registry = Registry::new(&[]);
+    let registry = Registry::new(Vec::new());
     let secrets = registry.find("", "v1", "secrets").unwrap();
     let strategic = "application/strategic-merge-patch+json";
     assert_eq!(kind(strategic, secrets).unwrap(), Kind::Strategic);

@@ -35,7 +35,7 @@ fn label_selectors_match_as_kubectl_users_expect() {
 
 #[test]
 fn field_selectors_know_the_fields_of_the_kind() {
-    let registry = Registry::new(&[]);
+    let registry = Registry::new(Vec::new());
     let events = registry.find("", "v1", "events").unwrap();
     let event = json!({
         "metadata": { "name": "e.1", "namespace": "ns" },

@@ -14,7 +14,7 @@ fn column(name: &str, kind: &str, path: &str) -> Column {
 }
 
 fn resource(columns: Vec<Column>) -> Resource {
-    let registry = Registry::new(&[]);
+    let registry = Registry::new(Vec::new());
     let mut resource = (**registry.find("", "v1", "configmaps").unwrap()).clone();
     resource.family = Family::Custom;
     resource.columns = columns;
@@ -66,7 +66,7 @@ fn a_row_carries_what_was_asked_for() {
 
 #[test]
 fn secrets_show_how_many_values_they_hold() {
-    let registry = Registry::new(&[]);
+    let registry = Registry::new(Vec::new());
     let secrets = registry.find("", "v1", "secrets").unwrap();
     let secret =
         json!({ "metadata": { "name": "s" }, "type": "Opaque", "data": { "a": "", "b": "" } });
@@ -75,7 +75,7 @@ fn secrets_show_how_many_values_they_hold() {
 
 #[test]
 fn events_show_their_object_in_both_forms() {
-    let registry = Registry::new(&[]);
+    let registry = Registry::new(Vec::new());
     let core = registry.find("", "v1", "events").unwrap();
     let event = json!({ "metadata": { "name": "e", "creationTimestamp": "2026-01-01T23:59:30Z" },
                         "type": "Normal", "reason": "Created", "message": "made",

@@ -5,7 +5,7 @@ use crate::resource::Registry;
 
 #[test]
 fn an_event_keeps_its_content_through_both_forms() {
-    let registry = Registry::new(&[]);
+    let registry = Registry::new(Vec::new());
     let view = registry.find("events.k8s.io", "v1", "events").unwrap();
     let sent = json!({
         "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": { "name": "e" },
@@ -22,7 +22,7 @@ fn an_event_keeps_its_content_through_both_forms() {
 
 #[test]
 fn other_kinds_have_one_form() {
-    let registry = Registry::new(&[]);
+    let registry = Registry::new(Vec::new());
     let secrets = registry.find("", "v1", "secrets").unwrap();
     let secret = json!({ "message": "x" });
     assert_eq!(inward(secrets, secret.clone()), secret);
