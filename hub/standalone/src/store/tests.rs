@@ -1,5 +1,6 @@
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -8,9 +9,21 @@ use super::{DiskError, Expect, Handle, Key, Page, Refused, Row, Since, Write, Wr
 mod damage;
 mod sealing;
 
-/// The store in `directory`, with its key beside it.
+/// The store in `directory`, with its key beside it. sled gives its lock back on a thread of its own, a moment after the
+/// store before this one was dropped.
 fn reopen(directory: &Path) -> Result<(Handle, Writer), DiskError> {
-    open(&directory.join("store"), &directory.join("seal.key"))
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        match open(&directory.join("store"), &directory.join("seal.key")) {
+            Err(DiskError::Store {
+                source: sled::Error::Io(busy),
+                ..
+            }) if busy.to_string().contains("lock") && Instant::now() < end => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            other => return other,
+        }
+    }
 }
 
 /// A store whose writer runs on a thread, ended by dropping the handle.
