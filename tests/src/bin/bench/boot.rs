@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use axum::http::Method;
 use serde_json::Value;
-use vitistack_tests::manifest;
-use vitistack_tests::world::{BOOT, Dhcp, Mode, World};
+use vitistack_tests::world::{BOOT, Dhcp, Mode, SOON, World};
+use vitistack_tests::{manifest, wait};
 
 use crate::context::Context;
 use crate::figure::{Figure, Must};
@@ -42,8 +42,17 @@ fn world(server: &str) -> World {
     world
         .agent_environment
         .push((LOG.0.to_owned(), LOG.1.to_owned()));
+    let before = world.agent_log().len();
     world.run_agent();
     world.host_available(0);
+    // A site that is up: its boot network has looked for other DHCP servers.
+    wait::until("the boot network serves", SOON, || {
+        let log = world.agent_log();
+        let new = log.get(before..).unwrap_or_default();
+        new.contains("no other dhcp server answers")
+            .then_some(())
+            .ok_or_else(|| "not yet".to_owned())
+    });
     world
 }
 

@@ -224,7 +224,7 @@ impl Wire {
             method = request.name,
             path = request.path,
             ok = answer.is_ok(),
-            milliseconds = begun.elapsed().as_millis(),
+            seconds = begun.elapsed().as_secs_f64(),
             "the BMC answered"
         );
         *last = Some(Instant::now());

@@ -68,7 +68,7 @@ impl Stamps {
                 "boot script fetched" => first(&mut self.script, at),
                 "guest phones home" => first(&mut self.phoned, at),
                 "the BMC answered" => self.requests.push(Request {
-                    begun: at - line["milliseconds"].as_f64().unwrap_or_default() / 1000.0,
+                    begun: at - line["seconds"].as_f64().unwrap_or_default(),
                     answered: at,
                     is_reset: line["method"] == "POST"
                         && line["path"]

@@ -60,7 +60,7 @@ fn the_agents_log_and_the_serial_port_are_read() {
         "\nno JSON\n",
         r#"{"timestamp":"2001-09-09T01:46:41Z","message":"intent stored"}"#,
         "\n",
-        r#"{"timestamp":"2001-09-09T01:46:42Z","message":"the BMC answered","method":"POST","path":"/redfish/v1/Systems/1/Actions/ComputerSystem.Reset","milliseconds":500}"#,
+        r#"{"timestamp":"2001-09-09T01:46:42Z","message":"the BMC answered","method":"POST","path":"/redfish/v1/Systems/1/Actions/ComputerSystem.Reset","seconds":0.5}"#,
     ));
     read.read_serial(&[
         (999_999_999.0, "installer: VitiStack 0.1.0".to_owned()),
