@@ -290,9 +290,12 @@ fn nothing_that_people_or_programs_look_at_shows_a_secret() {
     drop(capture);
     let untouched = packets(&world, &wire, "not tcp");
     let served = packets(&world, &wire, "tcp");
+    // A network ROM that is iPXE already needs no TFTP, so that a handful of DHCP packets is all that is not TCP.
     assert!(
-        untouched.len() > 10_000 && served.len() > 1_000_000,
-        "a boot was captured"
+        untouched.len() > 1_000 && served.len() > 1_000_000,
+        "a boot was captured: {} bytes, and {} of TCP",
+        untouched.len(),
+        served.len()
     );
     assert_eq!(
         found(&canaries, &[place("DHCP, TFTP and the rest", untouched)]),
