@@ -71,7 +71,7 @@ impl World {
         let mut world = Self {
             agent: None,
             _helpers: helpers,
-            agent_environment: Vec::new(),
+            agent_environment: logs.environment("VITISTACK_LOG"),
             site,
             hub,
         };
@@ -151,7 +151,6 @@ impl World {
             .arg("run")
             .arg("--config")
             .arg(self.hub.path("agent.toml"));
-        self.hub.logs.set(&mut command, "VITISTACK_LOG");
         command.envs(self.agent_environment.clone());
         command
     }

@@ -1,73 +1,13 @@
 //! Bad manifests, one rule each, with the layer that catches it and a twin that differs in that field only. The suite
 //! `conformance` sends the same rows to both APIs and through `kubectl viti validate`.
 
+mod twins;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use vitistack_api::{crd, schema, validate};
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    kind: String,
-    base: Value,
-    rows: Vec<Row>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Row {
-    name: String,
-    at: String,
-    #[serde(default)]
-    bad: Option<Value>,
-    #[serde(default)]
-    remove: bool,
-    #[serde(default)]
-    good: Option<Value>,
-    #[serde(default)]
-    with: BTreeMap<String, Value>,
-    layer: String,
-    path: String,
-    reason: String,
-}
-
-/// Puts `value` at `pointer`, or takes away what is there; objects on the way are made.
-fn put(spec: &mut Value, pointer: &str, value: Option<&Value>) {
-    let mut steps: Vec<&str> = pointer.split('/').skip(1).collect();
-    let last = steps.pop().expect("a pointer names something");
-    let mut at = spec;
-    for step in steps {
-        let map = at.as_object_mut().expect("rows walk through objects");
-        at = map.entry(step).or_insert_with(|| json!({}));
-    }
-    let map = at.as_object_mut().expect("rows walk through objects");
-    match value {
-        Some(value) => map.insert(last.to_owned(), value.clone()),
-        None => map.remove(last),
-    };
-}
-
-fn object(kind: &str, spec: &Value) -> Value {
-    json!({ "apiVersion": "vitistack.io/v1alpha1", "kind": kind,
-            "metadata": { "name": "row", "namespace": "default" }, "spec": spec })
-}
-
-/// The bad object and its good twin.
-fn twins(file: &File, row: &Row) -> (Value, Value) {
-    let mut good = file.base.clone();
-    for (pointer, value) in &row.with {
-        put(&mut good, pointer, Some(value));
-    }
-    if let Some(value) = &row.good {
-        put(&mut good, &row.at, Some(value));
-    }
-    let mut bad = good.clone();
-    put(&mut bad, &row.at, row.bad.as_ref().filter(|_| !row.remove));
-    (object(&file.kind, &bad), object(&file.kind, &good))
-}
 
 /// Layer, path and reason of every finding.
 fn findings(kind: &str, mut object: Value) -> Vec<(String, String, String)> {
@@ -108,13 +48,7 @@ fn each_bad_manifest_is_caught_where_it_should_be_and_its_twin_is_not() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rows");
     let (mut count, mut rules, mut kinds) = (0, BTreeSet::new(), BTreeMap::new());
     let mut wrong = Vec::new();
-    for path in std::fs::read_dir(&folder)
-        .expect("the rows are there")
-        .flatten()
-    {
-        let text = std::fs::read_to_string(path.path()).expect("rows are UTF-8");
-        let file: File =
-            serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    for file in twins::read(&folder).expect("every file is read") {
         for row in &file.rows {
             count += 1;
             *kinds.entry(file.kind.clone()).or_insert(0) += 1;
@@ -124,7 +58,7 @@ fn each_bad_manifest_is_caught_where_it_should_be_and_its_twin_is_not() {
                 row.layer.clone(),
                 row.reason.clone(),
             ));
-            let (bad, good) = twins(&file, row);
+            let (bad, good) = file.twins(row, "row");
             let expected = (row.layer.clone(), row.path.clone(), row.reason.clone());
             let found = findings(&file.kind, bad);
             if found.len() != 1 || found[0] != expected {

@@ -36,7 +36,6 @@ pub struct Hub {
     pub(super) listen: String,
     api_port: u16,
     kubeconfig: PathBuf,
-    pub(super) logs: Logs,
     pub(super) dir: tempfile::TempDir,
 }
 
@@ -51,9 +50,11 @@ pub enum Logs {
 }
 
 impl Logs {
-    pub(super) fn set(self, command: &mut Command, variable: &str) {
-        if self == Self::Trace {
-            command.env(variable, "trace");
+    /// The environment of a program that reads its filter from `variable`.
+    pub(super) fn environment(self, variable: &str) -> Vec<(String, String)> {
+        match self {
+            Self::Usual => Vec::new(),
+            Self::Trace => vec![(variable.to_owned(), "trace".to_owned())],
         }
     }
 }
@@ -79,7 +80,7 @@ impl Hub {
         let mut hub = Self {
             process: None,
             _api: api,
-            environment: Vec::new(),
+            environment: logs.environment("RUST_LOG"),
             mode,
             // The line to a site is that site's alone; loopback is shared by every test.
             listen: if address == LOOPBACK {
@@ -89,7 +90,6 @@ impl Hub {
             },
             api_port: free_port(),
             kubeconfig,
-            logs,
             dir,
         };
         if mode == Mode::Kubernetes {
@@ -140,7 +140,6 @@ impl Hub {
             .args(["--http", "127.0.0.1:0"])
             .arg("--ready-file")
             .arg(self.path("hub.ready"));
-        self.logs.set(&mut command, "RUST_LOG");
         command.envs(self.environment.clone());
         command
     }
@@ -171,15 +170,6 @@ impl Hub {
             .take()
             .expect("the hub runs")
             .stop(Duration::from_secs(20))
-    }
-
-    /// The hub's process.
-    ///
-    /// # Panics
-    /// If it does not run.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.process.as_ref().expect("the hub runs").id()
     }
 
     /// Where agents dial.

@@ -20,6 +20,7 @@ use vitistack_protocol::message::numbered::IntentOutcome;
 use vitistack_protocol::message::report::Report;
 use vitistack_protocol::transport::Line;
 
+use super::agent;
 use super::hub::{self, Hub, own};
 
 type Hook = Box<dyn FnOnce() + Send>;
@@ -77,16 +78,7 @@ impl Outbox for Watched {
 
 impl Vitals for Watched {
     async fn health(&self) -> Health {
-        Health {
-            uptime: 1,
-            load_hundredths: 0,
-            memory_used_mib: 0,
-            memory_total_mib: 0,
-            data_free_bytes: 0,
-            objects: 0,
-            outbox: 0,
-            problems: Vec::new(),
-        }
+        agent::health()
     }
 }
 

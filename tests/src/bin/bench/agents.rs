@@ -46,7 +46,7 @@ pub(crate) fn run(context: &Context) -> anyhow::Result<Vec<Figure>> {
     let mut hub = Hub::start(Mode::Standalone, LOOPBACK);
     let cluster = runtime.block_on(Cluster::connect(hub.kubeconfig()))?;
     thread::sleep(settle / 4);
-    let alone = memory_kib(hub.pid(), "VmRSS")?;
+    let alone = memory_kib(hub.id(), "VmRSS")?;
 
     let names: Vec<String> = (0..count).map(|index| format!("a{index:04}")).collect();
     let specs = runtime.block_on(cluster.invite(&names))?;
@@ -55,14 +55,14 @@ pub(crate) fn run(context: &Context) -> anyhow::Result<Vec<Figure>> {
     thread::sleep(settle);
     let cost = Cost {
         alone,
-        joined: memory_kib(hub.pid(), "VmRSS")?,
-        idle_cpu: idle_cpu(hub.pid(), settle)?,
+        joined: memory_kib(hub.id(), "VmRSS")?,
+        idle_cpu: idle_cpu(hub.id(), settle)?,
     };
 
     let mut figures = dispatch(context, &runtime, &cluster, &fleet)?;
     let normal = restart(&mut hub, &fleet)?;
     thread::sleep(settle);
-    let restarted = memory_kib(hub.pid(), "VmRSS")?;
+    let restarted = memory_kib(hub.id(), "VmRSS")?;
     figures.insert(0, memory(&cost, restarted, joining, fleet.len()));
     figures.push(normal.figure("normal").must(Must::AtMost(6.0)));
 

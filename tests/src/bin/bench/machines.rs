@@ -54,7 +54,7 @@ pub(crate) fn run(context: &Context) -> anyhow::Result<Vec<Figure>> {
     fleet.dial(Line::Normal, agents, BOUND)?;
     runtime.block_on(prepare(&cluster, &sites, count))?;
     runtime.block_on(quiet(&cluster))?;
-    let run = runtime.block_on(measure(&cluster, &sites, count, hub.pid()))?;
+    let run = runtime.block_on(measure(&cluster, &sites, count, hub.id()))?;
     let mut figures = figures(&run);
     let idle = context.size(Duration::from_secs(300), Duration::from_secs(5));
     let before = runtime.block_on(counted(&cluster))?;
@@ -63,7 +63,7 @@ pub(crate) fn run(context: &Context) -> anyhow::Result<Vec<Figure>> {
     figures.push(silence(&after.since(&before), idle));
     figures.push(Figure::told(
         format!("hub memory with {count} Machines and {count} hosts"),
-        memory_kib(hub.pid(), "VmRSS")? / 1024.0,
+        memory_kib(hub.id(), "VmRSS")? / 1024.0,
         "MiB",
     ));
 
