@@ -24,7 +24,7 @@ use tracing::{info, warn};
 use vitistack_protocol::Chain;
 use vitistack_protocol::identity::{AgentName, Error as IdentityError};
 use vitistack_protocol::ids::HubEpoch;
-use vitistack_protocol::transport::{self, Ending, Line};
+use vitistack_protocol::transport::{self, Dialer, Ending, Line};
 
 use backoff::{Backoff, Cause};
 use identity::Identity;
@@ -213,9 +213,10 @@ pub async fn run<I: Intake, O: Outbox, V: Vitals>(
     // New at every start, so that the hub can tell a restarted agent from one that was away.
     let boot: [u8; 16] = rand::random();
     let mut backoff = Backoff::default();
+    let mut dialer = Dialer::default();
     loop {
         let begun = Instant::now();
-        let attempt = attempt(&options, &ports, boot, &link, &cancel);
+        let attempt = attempt(&options, &ports, &mut dialer, boot, &link, &cancel);
         let cause = tokio::select! {
             // Cancel-safe: what `attempt` leaves half done is given up with its connection; the session inside watches
             // the token itself and says goodbye first, so this arm only cuts joining and dialling short.
@@ -263,6 +264,7 @@ async fn stopped(cancel: &CancellationToken) {
 async fn attempt<I: Intake, O: Outbox, V: Vitals>(
     options: &Options,
     ports: &Ports<I, O, V>,
+    dialer: &mut Dialer,
     boot: [u8; 16],
     link: &watch::Sender<Link>,
     cancel: &CancellationToken,
@@ -271,7 +273,7 @@ async fn attempt<I: Intake, O: Outbox, V: Vitals>(
         Some(identity) => identity,
         None => {
             link.send_replace(Link::NotJoined);
-            let identity = join::join(options).await?;
+            let identity = join::join(dialer, options).await?;
             info!(agent = %identity.leaf().name, "joined");
             identity
         }
@@ -283,7 +285,7 @@ async fn attempt<I: Intake, O: Outbox, V: Vitals>(
         }
         first
     });
-    let connection = dial::dial(&options.hub, options.line, || identity.tls()).await?;
+    let connection = dial::dial(dialer, &options.hub, options.line, || identity.tls()).await?;
     let session = session::Session {
         connection,
         identity,

@@ -15,7 +15,7 @@ mod listener;
 mod settings;
 
 pub use connection::{Connection, Priority, Receiver, Sender, within};
-pub use dialer::dial;
+pub use dialer::Dialer;
 pub use ending::{CloseCode, Ending};
 pub use listener::{Arrival, Incoming, Listener};
 pub use settings::{EndpointKeys, INTENT_STREAMS, Line};

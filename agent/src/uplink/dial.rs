@@ -7,7 +7,7 @@ use tracing::debug;
 use vitistack_protocol::Chain;
 use vitistack_protocol::identity::authority::hub_name;
 use vitistack_protocol::identity::name::DEFAULT_TRUST_DOMAIN;
-use vitistack_protocol::transport::{self, Connection, Line};
+use vitistack_protocol::transport::{Connection, Dialer, Line};
 
 use super::Error;
 
@@ -16,6 +16,7 @@ const RESOLVE: Duration = Duration::from_secs(5);
 
 /// Tries every address of `hub` in turn, with a TLS configuration made for each.
 pub(super) async fn dial(
+    dialer: &mut Dialer,
     hub: &str,
     line: Line,
     tls: impl Fn() -> Result<rustls::ClientConfig, Error>,
@@ -33,7 +34,10 @@ pub(super) async fn dial(
         hub: hub.to_owned(),
     };
     for address in addresses {
-        match transport::dial(address, &name, tls()?, line, rand::random()).await {
+        match dialer
+            .dial(address, &name, tls()?, line, rand::random())
+            .await
+        {
             Ok(connection) => return Ok(connection),
             Err(source) => {
                 debug!(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use vitistack_protocol::identity::{JoinToken, tls};
 use vitistack_protocol::message::control::{Goodbye, Join, Joined};
-use vitistack_protocol::transport::{CloseCode, Connection, Priority, within};
+use vitistack_protocol::transport::{CloseCode, Connection, Dialer, Priority, within};
 use zeroize::Zeroizing;
 
 use super::identity::Identity;
@@ -15,7 +15,7 @@ use super::{Error, Options, dial};
 const ANSWER: Duration = Duration::from_secs(30);
 
 /// Redeems the token and puts the identity on disk.
-pub(super) async fn join(options: &Options) -> Result<Identity, Error> {
+pub(super) async fn join(dialer: &mut Dialer, options: &Options) -> Result<Identity, Error> {
     let token = read_token(options).await?;
     let key = Identity::key_for_joining(&options.identity).await?;
     let wrong = |what| move |source| Error::Identity { what, source };
@@ -24,7 +24,7 @@ pub(super) async fn join(options: &Options) -> Result<Identity, Error> {
         name: options.name.clone(),
         csr: key.request().map_err(wrong("key"))?,
     };
-    let connection = dial::dial(&options.hub, options.line, || {
+    let connection = dial::dial(dialer, &options.hub, options.line, || {
         tls::join(&token).map_err(wrong("token"))
     })
     .await?;

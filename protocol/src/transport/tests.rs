@@ -67,10 +67,19 @@ async fn meet(
     hub: &Hub,
     config: rustls::ClientConfig,
 ) -> (Result<Arrival, Error>, Result<Connection, Error>) {
+    meet_from(&mut Dialer::default(), hub, config).await
+}
+
+async fn meet_from(
+    dialer: &mut Dialer,
+    hub: &Hub,
+    config: rustls::ClientConfig,
+) -> (Result<Arrival, Error>, Result<Connection, Error>) {
     let address = hub.listener.address().unwrap();
     let server = hub_name(DEFAULT_TRUST_DOMAIN);
     let accept = async { hub.listener.accept().await.unwrap().handshake().await };
-    tokio::join!(accept, dial(address, &server, config, Line::Normal, 0.5))
+    let dial = dialer.dial(address, &server, config, Line::Normal, 0.5);
+    tokio::join!(accept, dial)
 }
 
 async fn session(hub: &Hub) -> (Connection, Connection) {
@@ -249,6 +258,29 @@ async fn a_frame_that_is_cut_short_is_an_error() {
     assert!(matches!(asked.frame().await, Err(Error::Stream { .. })));
 }
 
+#[tokio::test]
+async fn each_attempt_of_a_dialer_comes_from_a_socket_of_its_own() {
+    let hub = hub();
+    let mut dialer = Dialer::default();
+    let mut from = Vec::new();
+    for _ in 0..3 {
+        let config = agent(&hub.authority, &hub.authority, Duration::ZERO);
+        let (arrival, connection) = meet_from(&mut dialer, &hub, config).await;
+        let Ok(Arrival::Session {
+            connection: served, ..
+        }) = arrival
+        else {
+            panic!("not a session");
+        };
+        from.push(served.remote().port());
+        connection.unwrap().close(CloseCode::Done, "again");
+        let closed = tokio::time::timeout(Duration::from_secs(5), served.closed()).await;
+        assert!(matches!(closed, Ok(Ending::Closed { .. })), "{closed:?}");
+    }
+    from.dedup();
+    assert_eq!(from.len(), 3, "{from:?}");
+}
+
 #[test]
 fn a_hub_that_was_killed_and_restarted_is_noticed_at_the_next_keep_alive() {
     let authority = Authority::generate(DEFAULT_TRUST_DOMAIN, SystemTime::now()).unwrap();
@@ -273,8 +305,9 @@ fn a_hub_that_was_killed_and_restarted_is_noticed_at_the_next_keep_alive() {
     });
     let config = agent(&authority, &authority, Duration::ZERO);
     let server = hub_name(DEFAULT_TRUST_DOMAIN);
+    let mut dialer = Dialer::default();
     let connection = own
-        .block_on(dial(address, &server, config, Line::Normal, 0.0))
+        .block_on(dialer.dial(address, &server, config, Line::Normal, 0.0))
         .unwrap();
     let served = own.block_on(serving).unwrap();
     // Let the line fall silent first, so that nothing but a keep-alive can find out.

@@ -20,7 +20,7 @@ use vitistack_protocol::message::control::{Goodbye, Health, Held, Hello, Join, J
 use vitistack_protocol::message::intent::{HeldSecret, Intent, SecretRow};
 use vitistack_protocol::message::numbered::IntentOutcome;
 use vitistack_protocol::message::report::Report;
-use vitistack_protocol::transport::{Connection, Ending, Line, Priority, dial};
+use vitistack_protocol::transport::{Connection, Dialer, Ending, Error, Line, Priority};
 
 use super::hub::{Hub, own};
 use super::name;
@@ -288,8 +288,7 @@ impl Site {
         let roots = std::fs::read_to_string(self.file("roots.crt")).unwrap();
         let roots = certificates_from_pem(&roots).unwrap();
         let config = tls::session(&roots, &self.chain(), &key.unwrap()).unwrap();
-        let dialled = dial(hub.address, "hub.vitistack", config, Line::Normal, 0.5).await;
-        match dialled {
+        match dial(hub, config).await {
             Ok(connection) => tokio::time::timeout(Duration::from_secs(10), connection.closed())
                 .await
                 .expect("the hub says no"),
@@ -306,9 +305,7 @@ impl Site {
 /// Shows `token` once; the refusal in the hub's words.
 pub(crate) async fn join_once(hub: &Hub, token: &JoinToken) -> Result<Joined, String> {
     let config = tls::join(token).unwrap();
-    let connection = dial(hub.address, "hub.vitistack", config, Line::Normal, 0.5)
-        .await
-        .unwrap();
+    let connection = dial(hub, config).await.unwrap();
     let (mut send, mut receive) = connection.open(Priority::Control).await.unwrap();
     send.send(&Join {
         token: token.to_text().to_string(),
@@ -344,9 +341,13 @@ pub(crate) async fn enrolled_connection(hub: &Hub) -> Connection {
         admitted.changed().await.unwrap();
     }
     let config = tls::session(&signer.roots(), &chain, &key).unwrap();
-    dial(hub.address, "hub.vitistack", config, Line::Normal, 0.5)
+    dial(hub, config).await.unwrap()
+}
+
+async fn dial(hub: &Hub, config: rustls::ClientConfig) -> Result<Connection, Error> {
+    Dialer::default()
+        .dial(hub.address, "hub.vitistack", config, Line::Normal, 0.5)
         .await
-        .unwrap()
 }
 
 /// The Hello of an agent that holds nothing.
