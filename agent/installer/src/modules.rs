@@ -20,8 +20,6 @@ use index::Index;
 
 /// Between two looks at the devices: a loaded bus driver needs a moment to find what hangs on it.
 const PAUSE: Duration = Duration::from_millis(100);
-/// This long without a new device, and the machine is taken to be complete.
-const QUIET: Duration = Duration::from_millis(1000);
 /// Loading does not go on longer than this in one piece.
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -32,6 +30,8 @@ pub struct Loader {
     index: Index,
     tried: BTreeSet<String>,
     loaded: BTreeSet<String>,
+    /// When the last new device was seen.
+    news: Instant,
 }
 
 impl Loader {
@@ -53,19 +53,23 @@ impl Loader {
             index,
             tried: BTreeSet::new(),
             loaded: BTreeSet::new(),
+            news: Instant::now(),
         })
     }
 
-    /// Loads whatever the devices ask for, until nothing new turns up for a while. Blocks.
+    /// Loads whatever the devices ask for, until a look finds nothing new. Slow devices turn up later: whoever waits for
+    /// one looks again. Blocks.
     pub fn settle(&mut self) {
         let start = Instant::now();
-        let mut last_news = start;
-        while start.elapsed() < LIMIT && last_news.elapsed() < QUIET {
-            if self.scan() {
-                last_news = Instant::now();
-            }
+        while start.elapsed() < LIMIT && self.scan() {
             std::thread::sleep(PAUSE);
         }
+    }
+
+    /// When the last new device was seen.
+    #[must_use]
+    pub fn news(&self) -> Instant {
+        self.news
     }
 
     /// Looks once at all devices. True if one was there that was not there before.
@@ -78,6 +82,9 @@ impl Loader {
                 news = true;
                 self.load(&alias);
             }
+        }
+        if news {
+            self.news = Instant::now();
         }
         news
     }

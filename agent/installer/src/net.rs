@@ -21,6 +21,10 @@ pub use link::{Interface, interfaces};
 
 /// Switches with spanning tree hold a port for half a minute; slow BIOS hand-overs and busy servers take the rest.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// How long links may take to come up before those that are there are asked for addresses.
+const CARRIER: Duration = Duration::from_millis(500);
+/// Between two looks at a link.
+const LOOK: Duration = Duration::from_millis(50);
 /// Between two packets of an exchange.
 const RESEND: Duration = Duration::from_secs(2);
 /// Packets an exchange before the NIC's turn is over.
@@ -86,8 +90,7 @@ pub async fn up(
         for interface in &found {
             links.up(interface).await?;
         }
-        // Carrier takes a moment after the link came up.
-        sleep(Duration::from_millis(500)).await;
+        carrier(&found, first).await;
         let offers = offers(&found).await;
         if offers.is_empty() {
             let names: Vec<_> = found
@@ -113,6 +116,19 @@ pub async fn up(
         }
     }
     Err(Error::Unreachable { server })
+}
+
+/// A link takes a moment after it was set up. Returns early once the one that the firmware booted from is there.
+async fn carrier(interfaces: &[Interface], first: Option<&str>) {
+    let end = Instant::now() + CARRIER;
+    let is_first = |interface: &&Interface| Some(interface.mac.as_str()) == first;
+    while Instant::now() < end {
+        let booted = interfaces.iter().find(is_first);
+        if booted.is_some_and(Interface::has_carrier) {
+            return;
+        }
+        sleep(LOOK).await;
+    }
 }
 
 /// Asks on all interfaces with a carrier at once.

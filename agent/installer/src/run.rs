@@ -220,14 +220,17 @@ async fn carry_out(
     }
 }
 
-/// The inventory once no disk is added any more. Blocks.
+/// The inventory once neither a device nor a disk has been added for a while; time that the network has taken since counts.
+/// Blocks.
 fn settled(mut loader: Loader) -> Inventory {
     let start = Instant::now();
+    loader.scan();
     let mut last = inventory::read();
-    let mut since = Instant::now();
+    let mut since = loader.news();
     loop {
         loader.scan();
         let now = inventory::read();
+        since = since.max(loader.news());
         if now.disks != last.disks {
             last = now;
             since = Instant::now();
