@@ -75,8 +75,10 @@ fn stale<K: Resource>(held: &K, new: &K) -> bool {
 }
 
 impl<K: Resource> Cache<K> {
-    /// Takes over a newer state of one object.
-    pub(crate) fn apply(&self, object: K) -> Seen<K> {
+    /// Takes over a newer state of one object, without its `managedFields`: they are most of a small object's memory, and
+    /// nobody here asks who set what.
+    pub(crate) fn apply(&self, mut object: K) -> Seen<K> {
+        object.meta_mut().managed_fields = None;
         let name = name_of(&object);
         let mut objects = self.write();
         if let Some(held) = objects.by_name.get(&name)
@@ -147,6 +149,13 @@ impl<K: Resource> Cache<K> {
     /// All objects, by namespace and name.
     pub(crate) fn all(&self) -> Vec<Arc<K>> {
         self.read().by_name.values().cloned().collect()
+    }
+
+    /// Those that `choose` takes, by namespace and name. It is called under the lock.
+    pub(crate) fn select(&self, choose: impl Fn(&K) -> bool) -> Vec<Arc<K>> {
+        let objects = self.read();
+        let chosen = objects.by_name.values().filter(|object| choose(object));
+        chosen.cloned().collect()
     }
 
     /// Whether a complete list was seen.

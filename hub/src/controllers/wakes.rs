@@ -65,26 +65,20 @@ impl Hub {
     }
 
     fn wake_providers(&self, choose: impl Fn(&MachineProvider) -> bool) {
-        for provider in self.caches.providers.all() {
-            if choose(&provider) {
-                self.wake(Kind::MachineProvider, provider.as_ref());
-            }
+        for provider in self.caches.providers.select(choose) {
+            self.wake(Kind::MachineProvider, provider.as_ref());
         }
     }
 
     fn wake_hosts(&self, choose: impl Fn(&BareMetalHost) -> bool) {
-        for host in self.caches.hosts.all() {
-            if choose(&host) {
-                self.wake(Kind::BareMetalHost, host.as_ref());
-            }
+        for host in self.caches.hosts.select(choose) {
+            self.wake(Kind::BareMetalHost, host.as_ref());
         }
     }
 
     fn wake_machines(&self, choose: impl Fn(&Machine) -> bool) {
-        for machine in self.caches.machines.all() {
-            if choose(&machine) {
-                self.wake(Kind::Machine, machine.as_ref());
-            }
+        for machine in self.caches.machines.select(choose) {
+            self.wake(Kind::Machine, machine.as_ref());
         }
     }
 

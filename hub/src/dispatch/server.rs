@@ -194,7 +194,8 @@ async fn serve(incoming: Incoming, context: Context) {
                 .instrument(span)
                 .await;
         }
-        Ok(Arrival::Join { connection }) => join::run(connection, context).await,
+        // Boxed: a join is over soon, and its state would be three quarters of what every session's task takes.
+        Ok(Arrival::Join { connection }) => Box::pin(join::run(connection, context)).await,
         // Strangers and storms end here too, so it is no warning.
         Err(error) => debug!(
             error = %Chain(&error),

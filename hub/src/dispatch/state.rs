@@ -145,13 +145,27 @@ impl State {
             changes.push(Change::Report(uid));
         }
         changes.extend(self.settle(agent, uid));
+        if let Some(live) = self
+            .peers
+            .get_mut(agent)
+            .and_then(|peer| peer.live.as_mut())
+        {
+            live.due.insert(uid);
+        }
         self.wake(agent);
         changes
     }
 
     pub(crate) fn secret(&mut self, agent: &AgentName, row: SecretRow) {
         let peer = self.peers.entry(agent.clone()).or_default();
+        let is_new = peer
+            .secrets
+            .get(&row.name)
+            .is_none_or(|known| known.digest != row.digest);
         peer.secrets.insert(row.name, Arc::new(row));
+        if let Some(live) = peer.live.as_mut().filter(|_| is_new) {
+            live.all_due = true;
+        }
         self.wake(agent);
     }
 
@@ -171,6 +185,7 @@ impl State {
         for name in &desired.intent.secrets {
             live.secrets.remove(name);
         }
+        live.due.insert(uid);
         live.standing.wake.notify_one();
     }
 
@@ -240,12 +255,10 @@ impl State {
             peer.waiting.retain(|_, waiting| {
                 claimed(&waiting.uid) || now.saturating_duration_since(waiting.since) < UNCLAIMED
             });
-            if let Some(live) = &mut peer.live {
-                live.refused
-                    .retain(|_, refused| !refused.worth_another_try(now));
-                if before != peer.waiting.len() {
-                    live.standing.wake.notify_one();
-                }
+            if let Some(live) = &mut peer.live
+                && (live.ask_again(now) || before != peer.waiting.len())
+            {
+                live.standing.wake.notify_one();
             }
         }
     }
@@ -335,8 +348,8 @@ impl State {
         if live.info.conflict.is_some() {
             return work;
         }
-        for uid in objects.iter() {
-            let Some(desired) = desired.get(uid) else {
+        for uid in live.take_due(objects) {
+            let Some(desired) = desired.get(&uid) else {
                 continue;
             };
             // It gets another revision first, by the choice that a person made.
@@ -360,8 +373,11 @@ impl State {
             }
             let wanted = live.wants(desired);
             if ready && wanted && live.under_way() < IN_FLIGHT {
-                live.intents_under_way.insert(*uid);
+                live.intents_under_way.insert(uid);
                 work.push(Work::Intent(Arc::clone(&desired.intent)));
+            } else if !ready || wanted {
+                // It waits for a row, or for its turn.
+                live.due.insert(uid);
             }
         }
         work

@@ -37,8 +37,8 @@ pub(crate) use seal::must_be_outside;
 const QUEUE: usize = 256;
 /// Events kept for watches that come back: some minutes of a busy hub.
 const RING_EVENTS: usize = 8192;
-/// Bytes of object text that the ring may hold.
-const RING_BYTES: usize = 16 << 20;
+/// Bytes of object text that the ring may hold. A watch that is further behind lists anew.
+const RING_BYTES: usize = 4 << 20;
 
 /// What happened to one object.
 #[derive(Debug, Clone)]
@@ -330,7 +330,8 @@ impl State {
 }
 
 impl Event {
+    /// What the ring holds on account of it: the row before is what was new in an earlier event, or still is a row.
     fn bytes(&self) -> usize {
-        self.new.body.len() + self.old.as_ref().map_or(0, |old| old.body.len())
+        self.new.body.len()
     }
 }

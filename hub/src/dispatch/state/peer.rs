@@ -128,6 +128,10 @@ pub(super) struct Live {
     pub(super) secrets_under_way: HashSet<SecretName>,
     pub(super) intents_under_way: HashSet<Uid>,
     pub(super) refused: HashMap<Uid, Refused>,
+    /// Objects of which something may have to be sent: only these are looked at.
+    pub(super) due: BTreeSet<Uid>,
+    /// All of them are.
+    pub(super) all_due: bool,
     /// The last ack that was sent.
     pub(super) acked: Sequence,
 }
@@ -146,12 +150,35 @@ impl Live {
             secrets_under_way: HashSet::new(),
             intents_under_way: HashSet::new(),
             refused: HashMap::new(),
+            due: BTreeSet::new(),
+            all_due: true,
             acked: Sequence(0),
         }
     }
 
     pub(super) fn under_way(&self) -> usize {
         self.secrets_under_way.len() + self.intents_under_way.len()
+    }
+
+    /// What of `objects` has to be looked at; what then waits for its turn is put back into `due`.
+    pub(super) fn take_due(&mut self, objects: &BTreeSet<Uid>) -> Vec<Uid> {
+        let due = std::mem::take(&mut self.due);
+        if std::mem::take(&mut self.all_due) {
+            objects.iter().copied().collect()
+        } else {
+            due.intersection(objects).copied().collect()
+        }
+    }
+
+    /// Forgets refusals that are worth another try; whether there were any.
+    pub(super) fn ask_again(&mut self, now: Instant) -> bool {
+        let again: Vec<Uid> = self
+            .refused
+            .extract_if(|_, refused| refused.worth_another_try(now))
+            .map(|(uid, _)| uid)
+            .collect();
+        self.due.extend(&again);
+        !again.is_empty()
     }
 
     /// Whether this intent is to be sent.
@@ -207,6 +234,7 @@ impl Live {
     pub(super) fn answered(&mut self, sent: &Intent, ack: IntentAck, now: Instant) {
         let uid = sent.object.uid;
         self.intents_under_way.remove(&uid);
+        self.due.insert(uid);
         if ack.outcome.holds() {
             self.refused.remove(&uid);
             let report = self.held.get(&uid).map(|held| held.report);
