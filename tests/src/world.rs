@@ -11,7 +11,7 @@ use crate::process::Process;
 use crate::site::Site;
 use crate::{manifest, wait};
 
-pub use hub::{Hub, Logs, Mode};
+pub use hub::{ALLOCATOR, Hub, Logs, Mode};
 
 /// Bound for what needs no boot: an API call, a reconcile, a session.
 pub const SOON: Duration = Duration::from_secs(45);

@@ -237,6 +237,22 @@ fn every_test_that_the_security_page_names_exists() {
 }
 
 #[test]
+fn a_hub_is_deployed_with_the_allocator_that_is_measured() {
+    for file in ["deploy/hub.yaml", "deploy/systemd/vitistack-hub.service"] {
+        let text = std::fs::read_to_string(root().join(file)).unwrap();
+        for (name, value) in vitistack_tests::world::ALLOCATOR {
+            let follows = text.split(name).nth(1).unwrap_or_default();
+            let digits: String = follows
+                .chars()
+                .skip_while(|c| !c.is_ascii_digit())
+                .take_while(char::is_ascii_digit)
+                .collect();
+            assert_eq!(digits, value, "{name} in {file}");
+        }
+    }
+}
+
+#[test]
 fn the_top_level_holds_only_what_the_design_names() {
     const ALLOWED: &[&str] = &[
         "Cargo.toml",

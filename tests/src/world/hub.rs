@@ -11,6 +11,12 @@ use crate::peer::{self, ApiServer};
 use crate::process::{Process, run};
 use crate::wait;
 
+/// How the files in `deploy/` set up the C library's allocator for a hub.
+pub const ALLOCATOR: [(&str, &str); 2] = [
+    ("MALLOC_ARENA_MAX", "1"),
+    ("MALLOC_MMAP_THRESHOLD_", "131072"),
+];
+
 /// Port of the hub on its end of the line to the site.
 const HUB_PORT: u16 = 7443;
 
@@ -140,7 +146,7 @@ impl Hub {
             .args(["--http", "127.0.0.1:0"])
             .arg("--ready-file")
             .arg(self.path("hub.ready"));
-        command.envs(self.environment.clone());
+        command.envs(ALLOCATOR).envs(self.environment.clone());
         command
     }
 

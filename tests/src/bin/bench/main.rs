@@ -11,6 +11,7 @@ mod api;
 mod boot;
 mod context;
 mod counters;
+mod disk;
 mod figure;
 mod fleet;
 mod footprint;
