@@ -5,7 +5,7 @@
 #   tests/run.sh --setup   only install and build
 #   tests/run.sh --quick   no boots and no containers: formatting, lints, unit tests, both APIs, a BMC
 #   tests/run.sh --chaos   every fault point, power cuts, a bad line, defects that the suites must find (about an hour)
-#   tests/run.sh --bench   the figures that the project promises, beside peers and limits; wants an idle machine
+#   tests/run.sh --bench   the figures that the project promises, beside peers and limits; wants an idle machine for an hour
 #
 # The last line counts the tests. Nothing is skipped: a peer that cannot be started is a failure.
 set -euo pipefail
@@ -39,6 +39,8 @@ if [ "$mode" != --chaos ] && [ "$mode" != --bench ]; then
   # Twice: cargo leaves out the suites by name where it is asked for all tests.
   cargo clippy --workspace --all-targets --locked -- -D warnings
   cargo clippy --workspace "${suites[@]}" --locked -- -D warnings
+  # The fuzz targets are a workspace of their own, so nothing else notices that their lock file is behind.
+  cargo metadata --manifest-path tests/fuzz/Cargo.toml --locked --format-version 1 >/dev/null
   cargo deny --all-features check --hide-inclusion-graph bans licenses sources 2>&1 | tail -3
   for script in deploy/*.sh images/*/*.sh images/*.sh tests/*.sh; do [ -e "$script" ] && bash -n "$script"; done
 fi
