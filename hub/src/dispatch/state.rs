@@ -145,26 +145,26 @@ impl State {
             changes.push(Change::Report(uid));
         }
         changes.extend(self.settle(agent, uid));
-        if let Some(live) = self
-            .peers
-            .get_mut(agent)
-            .and_then(|peer| peer.live.as_mut())
-        {
-            live.due.insert(uid);
-        }
         self.wake(agent);
         changes
     }
 
     pub(crate) fn secret(&mut self, agent: &AgentName, row: SecretRow) {
         let peer = self.peers.entry(agent.clone()).or_default();
-        let is_new = peer
-            .secrets
-            .get(&row.name)
-            .is_none_or(|known| known.digest != row.digest);
-        peer.secrets.insert(row.name, Arc::new(row));
-        if let Some(live) = peer.live.as_mut().filter(|_| is_new) {
-            live.all_due = true;
+        let name = row.name;
+        if let Some(known) = peer.secrets.get(&name)
+            && known.digest == row.digest
+        {
+            return;
+        }
+        peer.secrets.insert(name, Arc::new(row));
+        if let Some(live) = &mut peer.live {
+            let names_it = |uid: &&Uid| {
+                self.desired
+                    .get(*uid)
+                    .is_some_and(|desired| desired.intent.secrets.contains(&name))
+            };
+            live.due.extend(peer.objects.iter().filter(names_it));
         }
         self.wake(agent);
     }
@@ -348,7 +348,8 @@ impl State {
         if live.info.conflict.is_some() {
             return work;
         }
-        for uid in live.take_due(objects) {
+        let due = std::mem::take(&mut live.due);
+        for uid in due.intersection(objects).copied() {
             let Some(desired) = desired.get(&uid) else {
                 continue;
             };
@@ -529,7 +530,7 @@ impl State {
     }
 
     /// Compares what is desired with what the agent said it holds: equal counts as acked, a newer revision at the
-    /// agent is a conflict.
+    /// agent is a conflict. Whatever it is, it is looked at once whether something has to be sent.
     fn settle(&mut self, agent: &AgentName, uid: Uid) -> Vec<Change> {
         let Some(desired) = self.desired.get(&uid) else {
             return Vec::new();
@@ -541,6 +542,7 @@ impl State {
         let Some(live) = peer.live.as_mut() else {
             return Vec::new();
         };
+        live.due.insert(uid);
         live.compare(uid, desired, chosen)
     }
 

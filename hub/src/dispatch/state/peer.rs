@@ -130,8 +130,6 @@ pub(super) struct Live {
     pub(super) refused: HashMap<Uid, Refused>,
     /// Objects of which something may have to be sent: only these are looked at.
     pub(super) due: BTreeSet<Uid>,
-    /// All of them are.
-    pub(super) all_due: bool,
     /// The last ack that was sent.
     pub(super) acked: Sequence,
 }
@@ -151,23 +149,12 @@ impl Live {
             intents_under_way: HashSet::new(),
             refused: HashMap::new(),
             due: BTreeSet::new(),
-            all_due: true,
             acked: Sequence(0),
         }
     }
 
     pub(super) fn under_way(&self) -> usize {
         self.secrets_under_way.len() + self.intents_under_way.len()
-    }
-
-    /// What of `objects` has to be looked at; what then waits for its turn is put back into `due`.
-    pub(super) fn take_due(&mut self, objects: &BTreeSet<Uid>) -> Vec<Uid> {
-        let due = std::mem::take(&mut self.due);
-        if std::mem::take(&mut self.all_due) {
-            objects.iter().copied().collect()
-        } else {
-            due.intersection(objects).copied().collect()
-        }
     }
 
     /// Forgets refusals that are worth another try; whether there were any.
