@@ -149,7 +149,9 @@ async fn a_restarted_hub_sends_only_what_differs_and_learns_the_reports_again() 
     .await;
     // Each goes on a stream of its own, so the first two may overtake each other.
     let mut taken = site.store.intents();
-    taken.sort_by_key(|intent| (intent.fence, intent.object.uid));
+    if let Some(first) = taken.get_mut(..2) {
+        first.sort_by_key(|intent| intent.object.uid);
+    }
     assert_eq!(taken, [same.clone(), changed, newer], "each was sent once");
     let again = until(SOON, "the report came again", async || {
         hub.handle.report(same.object.uid)

@@ -224,7 +224,6 @@ async fn carry_out(
 /// Blocks.
 fn settled(mut loader: Loader) -> Inventory {
     let start = Instant::now();
-    loader.scan();
     let mut last = inventory::read();
     let mut since = loader.news();
     loop {

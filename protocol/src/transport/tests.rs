@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -70,6 +71,7 @@ async fn meet(
     meet_from(&mut Dialer::default(), hub, config).await
 }
 
+/// The same from a dialer that may have dialled before.
 async fn meet_from(
     dialer: &mut Dialer,
     hub: &Hub,
@@ -83,8 +85,12 @@ async fn meet_from(
 }
 
 async fn session(hub: &Hub) -> (Connection, Connection) {
+    session_from(&mut Dialer::default(), hub).await
+}
+
+async fn session_from(dialer: &mut Dialer, hub: &Hub) -> (Connection, Connection) {
     let config = agent(&hub.authority, &hub.authority, Duration::ZERO);
-    match meet(hub, config).await {
+    match meet_from(dialer, hub, config).await {
         (Ok(Arrival::Session { connection, .. }), Ok(agent)) => (connection, agent),
         (Ok(Arrival::Join { .. }), _) => panic!("not a session"),
         (hub, agent) => panic!("{:?} {:?}", hub.err(), agent.err()),
@@ -262,22 +268,14 @@ async fn a_frame_that_is_cut_short_is_an_error() {
 async fn each_attempt_of_a_dialer_comes_from_a_socket_of_its_own() {
     let hub = hub();
     let mut dialer = Dialer::default();
-    let mut from = Vec::new();
+    let mut from = BTreeSet::new();
     for _ in 0..3 {
-        let config = agent(&hub.authority, &hub.authority, Duration::ZERO);
-        let (arrival, connection) = meet_from(&mut dialer, &hub, config).await;
-        let Ok(Arrival::Session {
-            connection: served, ..
-        }) = arrival
-        else {
-            panic!("not a session");
-        };
-        from.push(served.remote().port());
-        connection.unwrap().close(CloseCode::Done, "again");
+        let (served, agent) = session_from(&mut dialer, &hub).await;
+        from.insert(served.remote().port());
+        agent.close(CloseCode::Done, "again");
         let closed = tokio::time::timeout(Duration::from_secs(5), served.closed()).await;
         assert!(matches!(closed, Ok(Ending::Closed { .. })), "{closed:?}");
     }
-    from.dedup();
     assert_eq!(from.len(), 3, "{from:?}");
 }
 
