@@ -81,11 +81,11 @@ async fn power_is_switched_on_and_off_and_read_back_although_the_bmc_is_slow() {
     let client = trusting(&bmc, &bmc.address(0));
     let system = client.system(&credentials()).await.expect("it answers");
     assert_eq!(system.power, Power::Off);
-    let system = client.power_on(&credentials()).await.expect("it goes on");
+    let system = client.power_on(&credentials(), None).await.expect("it goes on");
     assert_eq!(system.power, Power::On);
     assert_eq!(witness(&bmc, 0)["PowerState"], "On");
-    client.power_on(&credentials()).await.expect("it is on");
-    let system = client.power_off(&credentials()).await.expect("it goes off");
+    client.power_on(&credentials(), None).await.expect("it is on");
+    let system = client.power_off(&credentials(), None).await.expect("it goes off");
     assert_eq!(system.power, Power::Off);
     assert_eq!(witness(&bmc, 0)["PowerState"], "Off");
 }
@@ -100,7 +100,7 @@ async fn a_power_change_that_is_not_seen_in_time_is_an_error_to_try_again() {
     let trust = pinned(fingerprint(&bmc.certificate));
     let client = client(&bmc.address(0), &trust, hasty);
     let error = client
-        .power_on(&credentials())
+        .power_on(&credentials(), None)
         .await
         .expect_err("it takes a second at least");
     assert!(matches!(error, Error::PowerActionIgnored { .. }));
@@ -120,7 +120,7 @@ async fn a_boot_override_is_set_and_read_back_in_each_form() {
         (BootTarget::Disk, "Hdd", BootMode::Uefi, "UEFI"),
     ] {
         let system = client
-            .set_boot(&credentials(), target, mode)
+            .set_boot(&credentials(), None, target, mode)
             .await
             .unwrap_or_else(|error| panic!("{word} in {mode_word}: {error}"));
         assert!(system.boots(target, mode), "{:?}", system.boot);
@@ -142,9 +142,9 @@ async fn a_wrong_password_is_not_a_reason_to_try_again() {
     let wrong = account("wrong-horse");
     for error in [
         client.system(&wrong).await,
-        client.power_on(&wrong).await,
+        client.power_on(&wrong, None).await,
         client
-            .set_boot(&wrong, BootTarget::Network, BootMode::Uefi)
+            .set_boot(&wrong, None, BootTarget::Network, BootMode::Uefi)
             .await,
     ]
     .map(|answer| answer.expect_err("the password is wrong"))
@@ -175,7 +175,7 @@ async fn a_system_is_found_by_id_by_name_and_as_the_only_one_and_an_absent_one_i
     let client = trusting(&bmc, &bmc.address(7));
     for error in [
         client.system(&credentials()).await,
-        client.power_on(&credentials()).await,
+        client.power_on(&credentials(), None).await,
     ]
     .map(|answer| answer.expect_err("there is no such system"))
     {
@@ -194,7 +194,7 @@ async fn several_systems_behind_one_bmc_are_never_guessed_and_never_mixed_up() {
         assert!(error.to_string().contains(&sushy::uuid(system)), "{error}");
     }
     trusting(&bmc, &bmc.address(1))
-        .set_boot(&credentials(), BootTarget::Network, BootMode::Uefi)
+        .set_boot(&credentials(), None, BootTarget::Network, BootMode::Uefi)
         .await
         .expect("it is set");
     let target = |system| witness(&bmc, system)["Boot"]["BootSourceOverrideTarget"].clone();

@@ -164,8 +164,8 @@ impl Images {
         State::Ready { path }
     }
 
-    /// Starts to fetch `image`, unless it is here or on its way.
-    pub fn fetch(&self, image: &Image) {
+    /// Starts to fetch `image`, unless it is here or on its way. `then` is called when the try has ended, either way.
+    pub fn fetch(&self, image: &Image, then: impl FnOnce() + Send + 'static) {
         let progress = Arc::new(Progress::default());
         {
             let mut entries = self.0.entries();
@@ -192,6 +192,7 @@ impl Images {
                 outcome = shared.fetch(&image, &progress) => outcome,
             };
             shared.note(&image, outcome);
+            then();
         });
     }
 

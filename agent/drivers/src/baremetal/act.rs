@@ -34,7 +34,9 @@ impl BareMetal {
         match &step.kind {
             Kind::FetchImage => {
                 if let Some(machine) = whom.machine {
-                    self.images().fetch(&machine.image);
+                    let (metal, digest) = (self.clone(), machine.image.digest);
+                    self.images()
+                        .fetch(&machine.image, move || metal.image_settled(digest));
                 }
             }
             Kind::OpenInstaller { task, attempt } => {

@@ -17,6 +17,10 @@ use crate::driver::{Class, Secrets};
 /// How long refused credentials are not tried again. Lockouts count several wrong tries within some minutes.
 const KNOCK_AGAIN: Duration = Duration::from_secs(600);
 
+/// A view of this age need not be read again before it is acted on. The next write is read back anyway, and every request
+/// that is not sent is one that a slow BMC need not serve.
+const STILL_TRUE: Duration = Duration::from_secs(1);
+
 /// Every BMC that this agent talks to.
 #[derive(Debug)]
 pub(crate) struct Lanes {
@@ -128,19 +132,25 @@ impl Bmc {
 
     pub(crate) async fn set_boot(&self, target: BootTarget, mode: BootMode) -> Result<(), Error> {
         self.may_knock()?;
-        let system = self.client.set_boot(&self.credentials, target, mode).await;
+        let known = self.take_known();
+        let system = self
+            .client
+            .set_boot(&self.credentials, known, target, mode)
+            .await;
         self.remember(system).map(|_| ())
     }
 
     pub(crate) async fn power_on(&self) -> Result<(), Error> {
         self.may_knock()?;
-        let system = self.client.power_on(&self.credentials).await;
+        let known = self.take_known();
+        let system = self.client.power_on(&self.credentials, known).await;
         self.remember(system).map(|_| ())
     }
 
     pub(crate) async fn power_off(&self) -> Result<(), Error> {
         self.may_knock()?;
-        let system = self.client.power_off(&self.credentials).await;
+        let known = self.take_known();
+        let system = self.client.power_off(&self.credentials, known).await;
         self.remember(system).map(|_| ())
     }
 
@@ -156,6 +166,13 @@ impl Bmc {
             .interfaces(&self.credentials, system)
             .await
             .map_err(Error::Bmc)
+    }
+
+    /// The newest view, to act on. It is taken out: an act that is broken off leaves the system in a state that only
+    /// another look can tell.
+    fn take_known(&self) -> Option<System> {
+        let (system, at) = lock(&self.lane.memory).views.remove(&self.address)?;
+        (at.elapsed() <= STILL_TRUE).then_some(system)
     }
 
     /// Refused credentials are not sent again for a while: other ones are, at once.

@@ -68,6 +68,28 @@ impl MachineDriver {
         Self { metal }
     }
 
+    /// How far the image is. To ask is to use: the images of machines that run may be evicted.
+    async fn image(
+        &self,
+        intent: &Intent,
+        machine: &MachineIntent,
+        record: &Record,
+        journal: &Journal,
+    ) -> image::State {
+        let object = intent.object.uid;
+        let installs =
+            !intent.absent && standing(object, machine, record, journal) == Standing::ToInstall;
+        // Noted before it is asked: an image that settles in between wakes the object.
+        self.metal.memories().with(object, |memory| {
+            memory.image = installs.then_some(machine.image.digest);
+        });
+        if installs {
+            self.metal.images().state(&machine.image).await
+        } else {
+            image::State::Absent
+        }
+    }
+
     async fn probe(
         &self,
         machine: &MachineIntent,
@@ -109,12 +131,14 @@ impl Driver for MachineDriver {
     ) -> Result<Observed, Error> {
         let machine = body(intent)?;
         let (operation, record) = current(intent, &machine, journal);
+        let image = self.image(intent, &machine, &record, journal).await;
         let waits_for_installer = record.installer == Begun::Yes
             && record.written.is_none()
             && record.failure.is_none()
             && !record.wiped;
         let waits_for_guest = record.guest == Begun::Yes && record.phoned_home.is_none();
-        let age = if waits_for_installer || waits_for_guest {
+        let waits_for_image = matches!(image, image::State::Fetching { .. });
+        let age = if waits_for_installer || waits_for_guest || waits_for_image {
             WAITING_AGE
         } else {
             WORKING_AGE
@@ -132,14 +156,6 @@ impl Driver for MachineDriver {
             Some(_) | None => UserData::Here,
         };
         let answered = self.probe(&machine, &record, &sight).await;
-        // To ask is to use: the images of machines that run may be evicted.
-        let installs = !intent.absent
-            && standing(intent.object.uid, &machine, &record, journal) == Standing::ToInstall;
-        let image = if installs {
-            self.metal.images().state(&machine.image).await
-        } else {
-            image::State::Absent
-        };
         Ok(Observed {
             image,
             user_data,

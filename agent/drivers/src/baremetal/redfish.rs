@@ -75,17 +75,19 @@ impl Client {
         self.read_system(credentials, &path).await
     }
 
-    /// Sets what the system boots next, and reads it back.
+    /// Sets what the system boots next, and reads it back. `known` is the system as it was a moment ago, if it is known;
+    /// without it the system is read first.
     ///
     /// # Errors
     /// [`Error::BootOverrideIgnored`] if it was accepted and is not there; else see [`Error`].
     pub async fn set_boot(
         &self,
         credentials: &Credentials,
+        known: Option<System>,
         target: BootTarget,
         mode: BootMode,
     ) -> Result<System, Error> {
-        let mut system = self.system(credentials).await?;
+        let mut system = self.known_or_read(credentials, known).await?;
         if system.boots(target, mode) {
             return Ok(system);
         }
@@ -138,21 +140,30 @@ impl Client {
         }
     }
 
-    /// Switches the system on, and waits until it is.
+    /// Switches the system on, and waits until it is. `known` as for [`Client::set_boot`].
     ///
     /// # Errors
     /// [`Error::PowerActionIgnored`] if nothing changed in time; else see [`Error`].
-    pub async fn power_on(&self, credentials: &Credentials) -> Result<System, Error> {
-        self.switch(credentials, &["On", "ForceOn"], Power::On)
+    pub async fn power_on(
+        &self,
+        credentials: &Credentials,
+        known: Option<System>,
+    ) -> Result<System, Error> {
+        self.switch(credentials, known, &["On", "ForceOn"], Power::On)
             .await
     }
 
-    /// Switches the system off at once, and waits until it is.
+    /// Switches the system off at once, and waits until it is. `known` as for [`Client::set_boot`].
     ///
     /// # Errors
     /// [`Error::PowerActionIgnored`] if nothing changed in time; else see [`Error`].
-    pub async fn power_off(&self, credentials: &Credentials) -> Result<System, Error> {
-        self.switch(credentials, &["ForceOff"], Power::Off).await
+    pub async fn power_off(
+        &self,
+        credentials: &Credentials,
+        known: Option<System>,
+    ) -> Result<System, Error> {
+        self.switch(credentials, known, &["ForceOff"], Power::Off)
+            .await
     }
 
     /// Asks the operating system to shut down. It may not listen, so nothing is waited for.
@@ -217,13 +228,25 @@ impl Client {
         })
     }
 
+    async fn known_or_read(
+        &self,
+        credentials: &Credentials,
+        known: Option<System>,
+    ) -> Result<System, Error> {
+        match known {
+            Some(system) => Ok(system),
+            None => self.system(credentials).await,
+        }
+    }
+
     async fn switch(
         &self,
         credentials: &Credentials,
+        known: Option<System>,
         words: &'static [&'static str],
         wanted: Power,
     ) -> Result<System, Error> {
-        let mut system = self.system(credentials).await?;
+        let mut system = self.known_or_read(credentials, known).await?;
         if system.power == wanted {
             return Ok(system);
         }

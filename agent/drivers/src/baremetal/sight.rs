@@ -113,6 +113,8 @@ pub(crate) struct Memory {
     pub(crate) boot_sets: Vec<(BootTarget, Instant)>,
     pub(crate) power_ons: Vec<Instant>,
     pub(crate) nics: Option<Vec<Nic>>,
+    /// The image that the object is to be installed with, until it is.
+    pub(crate) image: Option<Digest>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -129,6 +131,15 @@ impl Memories {
 
     pub(crate) fn forget(&self, object: Uid) {
         self.lock().remove(&object);
+    }
+
+    /// Objects that are to be installed with `image`.
+    fn waiting_for(&self, image: Digest) -> Vec<Uid> {
+        let memories = self.lock();
+        let waiting = memories
+            .iter()
+            .filter(|(_, memory)| memory.image == Some(image));
+        waiting.map(|(object, _)| *object).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Uid, Memory>> {
@@ -158,6 +169,13 @@ pub(crate) struct Look<'a> {
 }
 
 impl BareMetal {
+    /// Has everybody who waits for `image` look again: it is here, or could not be fetched.
+    pub(crate) fn image_settled(&self, image: Digest) {
+        for object in self.memories().waiting_for(image) {
+            self.netboot().wake(object);
+        }
+    }
+
     /// Looks at a server. Changes nothing.
     pub(crate) async fn look(
         &self,

@@ -187,6 +187,11 @@ async fn a_machine_is_installed_runs_and_is_released() {
     assert!(site.installer_is_open());
     assert_eq!(site.bmc.sent("RESET"), ["RESET On"]);
     assert_eq!(site.bmc.state.lock().unwrap().target, "Pxe");
+    assert_eq!(
+        site.bmc.methods(),
+        ["GET", "PATCH", "GET", "POST", "GET"],
+        "a look, and each write with its read-back"
+    );
 
     site.installer_says(wire::State::Writing {
         written: 5,

@@ -85,7 +85,7 @@ fn image(url: String, content: &[u8]) -> Image {
 }
 
 async fn fetched(images: &Images, image: &Image) -> State {
-    images.fetch(image);
+    images.fetch(image, || {});
     tokio::time::timeout(Duration::from_secs(20), async {
         loop {
             match images.state(image).await {
@@ -126,7 +126,7 @@ async fn an_image_is_fetched_once_verified_and_found_again() {
         panic!("it is there");
     };
     assert_eq!(std::fs::read(path).unwrap(), content());
-    images.fetch(&image);
+    images.fetch(&image, || {});
     let restarted = cache(directory.path(), 10 << 20);
     assert!(matches!(restarted.state(&image).await, State::Ready { .. }));
     assert_eq!(site.asked.load(Ordering::Relaxed), 1);

@@ -112,7 +112,7 @@ async fn a_boot_override_is_set_and_read_back() {
     let (bmc, client) = faulty(Faults::default()).await;
     for (target, word) in [(BootTarget::Network, "Pxe"), (BootTarget::Disk, "Hdd")] {
         let system = client
-            .set_boot(&credentials(), target, BootMode::Uefi)
+            .set_boot(&credentials(), None, target, BootMode::Uefi)
             .await
             .unwrap();
         assert!(system.boots(target, BootMode::Uefi));
@@ -120,7 +120,7 @@ async fn a_boot_override_is_set_and_read_back() {
     }
     let patches = bmc.sent("PATCH").len();
     client
-        .set_boot(&credentials(), BootTarget::Disk, BootMode::Uefi)
+        .set_boot(&credentials(), None, BootTarget::Disk, BootMode::Uefi)
         .await
         .unwrap();
     assert_eq!(bmc.sent("PATCH").len(), patches, "nothing to change");
@@ -152,7 +152,7 @@ async fn an_override_that_is_dropped_or_reverted_is_said_so() {
     ] {
         let (bmc, client) = faulty(faults).await;
         let error = client
-            .set_boot(&credentials(), BootTarget::Network, BootMode::Uefi)
+            .set_boot(&credentials(), None, BootTarget::Network, BootMode::Uefi)
             .await
             .unwrap_err();
         assert!(
@@ -192,7 +192,7 @@ async fn other_forms_and_places_are_tried_before_giving_up() {
         let (bmc, client) = faulty(faults).await;
         bmc.set(|state| state.manufacturer = "Supermicro");
         client
-            .set_boot(&credentials(), BootTarget::Network, BootMode::Uefi)
+            .set_boot(&credentials(), None, BootTarget::Network, BootMode::Uefi)
             .await
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(bmc.state.lock().unwrap().target, "Pxe", "{name}");
@@ -203,13 +203,13 @@ async fn other_forms_and_places_are_tried_before_giving_up() {
 async fn power_is_switched_and_read_back() {
     let (bmc, client) = faulty(Faults::default()).await;
     assert_eq!(
-        client.power_on(&credentials()).await.unwrap().power,
+        client.power_on(&credentials(), None).await.unwrap().power,
         Power::On
     );
-    client.power_on(&credentials()).await.unwrap();
+    client.power_on(&credentials(), None).await.unwrap();
     assert_eq!(bmc.sent("RESET"), ["RESET On"], "already on is a success");
     assert_eq!(
-        client.power_off(&credentials()).await.unwrap().power,
+        client.power_off(&credentials(), None).await.unwrap().power,
         Power::Off
     );
     client.shut_down(&credentials()).await.unwrap();
@@ -223,7 +223,7 @@ async fn a_power_action_that_does_nothing_is_said_so_after_a_bound() {
         ..Faults::default()
     })
     .await;
-    let error = client.power_on(&credentials()).await.unwrap_err();
+    let error = client.power_on(&credentials(), None).await.unwrap_err();
     assert_eq!(error.reason(), Reason::PowerActionIgnored);
     assert_eq!(error.class(), Class::Retry);
 }
@@ -236,7 +236,7 @@ async fn wrong_credentials_are_one_knock_and_never_in_the_text() {
         username: "admin".to_owned(),
         password: "hunter2-wrong".to_owned(),
     };
-    let error = client.power_on(&wrong).await.unwrap_err();
+    let error = client.power_on(&wrong, None).await.unwrap_err();
     assert_eq!(error.class(), Class::Unauthenticated);
     assert_eq!(error.reason(), Reason::BmcAuthenticationFailed);
     assert_eq!(bmc.state.lock().unwrap().log.len(), 1);
@@ -260,7 +260,7 @@ async fn status_and_message_decide_the_class() {
             ..Faults::default()
         }
     });
-    let error = client.power_on(&credentials()).await.unwrap_err();
+    let error = client.power_on(&credentials(), None).await.unwrap_err();
     assert_eq!(error.class(), Class::Retry);
     assert!(error.to_string().contains("UnableToModifyDuringSystemPOST"));
 }

@@ -149,6 +149,16 @@ impl Bmc {
         let found = state.log.iter().filter(|line| line.starts_with(start));
         found.cloned().collect()
     }
+
+    /// The methods of all requests so far.
+    pub(crate) fn methods(&self) -> Vec<String> {
+        let state = self.state.lock().unwrap();
+        let methods = state.log.iter().filter_map(|line| line.split(' ').next());
+        methods
+            .filter(|word| matches!(*word, "GET" | "PATCH" | "POST"))
+            .map(str::to_owned)
+            .collect()
+    }
 }
 
 fn new_state() -> Arc<Mutex<Inner>> {
