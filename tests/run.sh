@@ -73,7 +73,7 @@ say "Peers' versions"
   dnsmasq --version | first
 } | sed 's/^/    /'
 
-passed=0 failed=0
+passed=0 failed=0 broken=()
 # suite NAME COMMAND…: runs it, adds its counts up. nextest closes with "Summary […] N tests run: P passed, F failed, …".
 suite() {
   local name=$1 log=$logs/$1.log summary; shift
@@ -93,9 +93,14 @@ suite() {
 program() {
   local name=$1 log=$logs/$1.log; shift
   say "$name"
-  if "$@" 2>&1 | tee "$log"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+  if "$@" 2>&1 | tee "$log"; then passed=$((passed + 1)); else failed=$((failed + 1)) broken+=("$name"); fi
 }
 finish() {
+  # What nextest says of its own failures at the end, for the programs.
+  for name in ${broken[@]+"${broken[@]}"}; do
+    printf '\n        FAIL vitistack-tests::programs %s\n' "$name"
+    tail -60 "$logs/$name.log"
+  done
   printf '\n%s passed, %s failed, 0 skipped\n' "$passed" "$failed"
   [ "$failed" = 0 ]
 }

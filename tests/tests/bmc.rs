@@ -25,6 +25,7 @@ use vitistack_tests::process::run;
 fn pace() -> Pace {
     Pace {
         gap: Duration::from_millis(10),
+        breath: Duration::ZERO,
         poll: Duration::from_millis(200),
         power: Duration::from_secs(60),
         ..Pace::default()
@@ -81,11 +82,20 @@ async fn power_is_switched_on_and_off_and_read_back_although_the_bmc_is_slow() {
     let client = trusting(&bmc, &bmc.address(0));
     let system = client.system(&credentials()).await.expect("it answers");
     assert_eq!(system.power, Power::Off);
-    let system = client.power_on(&credentials(), None).await.expect("it goes on");
+    let system = client
+        .power_on(&credentials(), None)
+        .await
+        .expect("it goes on");
     assert_eq!(system.power, Power::On);
     assert_eq!(witness(&bmc, 0)["PowerState"], "On");
-    client.power_on(&credentials(), None).await.expect("it is on");
-    let system = client.power_off(&credentials(), None).await.expect("it goes off");
+    client
+        .power_on(&credentials(), None)
+        .await
+        .expect("it is on");
+    let system = client
+        .power_off(&credentials(), None)
+        .await
+        .expect("it goes off");
     assert_eq!(system.power, Power::Off);
     assert_eq!(witness(&bmc, 0)["PowerState"], "Off");
 }

@@ -83,6 +83,8 @@ pub async fn up(
 ) -> Result<Lease, Error> {
     let mut links = link::Links::open().map_err(Error::Netlink)?;
     let end = Instant::now() + PATIENCE;
+    // In the first round; if the agent is not reached from there, every interface has its turn.
+    let mut enough = first;
     while Instant::now() < end {
         loader.scan();
         let mut found = interfaces();
@@ -91,7 +93,7 @@ pub async fn up(
             links.up(interface).await?;
         }
         carrier(&found, first).await;
-        let offers = offers(&found).await;
+        let offers = offers(&found, enough.take()).await;
         if offers.is_empty() {
             let names: Vec<_> = found
                 .iter()
@@ -131,8 +133,9 @@ async fn carrier(interfaces: &[Interface], first: Option<&str>) {
     }
 }
 
-/// Asks on all interfaces with a carrier at once.
-async fn offers(interfaces: &[Interface]) -> Vec<(Interface, dhcp::Offer)> {
+/// Asks on all interfaces with a carrier at once. Once the one with the MAC `enough` has an answer, those that are silent
+/// are not waited for.
+async fn offers(interfaces: &[Interface], enough: Option<&str>) -> Vec<(Interface, dhcp::Offer)> {
     let mut asking = JoinSet::new();
     for (rank, interface) in interfaces.iter().enumerate() {
         if interface.has_carrier() {
@@ -143,17 +146,25 @@ async fn offers(interfaces: &[Interface]) -> Vec<(Interface, dhcp::Offer)> {
             });
         }
     }
-    let mut answers = asking.join_all().await;
-    answers.sort_by_key(|(rank, _, _)| *rank);
-    answers
-        .into_iter()
-        .filter_map(|(_, interface, offer)| match offer {
-            Ok(offer) => Some((interface, offer?)),
-            Err(error) => {
-                say(crate::console::chain(&error));
-                None
+    let mut answers = Vec::new();
+    // A task that panicked has no answer.
+    while let Some(ended) = asking.join_next().await {
+        match ended {
+            Ok((rank, interface, Ok(Some(offer)))) => {
+                let is_enough = Some(interface.mac.as_str()) == enough;
+                answers.push((rank, interface, offer));
+                if is_enough {
+                    break;
+                }
             }
-        })
+            Ok((_, _, Err(error))) => say(crate::console::chain(&error)),
+            Ok((_, _, Ok(None))) | Err(_) => {}
+        }
+    }
+    answers.sort_by_key(|(rank, _, _)| *rank);
+    let in_order = answers.into_iter();
+    in_order
+        .map(|(_, interface, offer)| (interface, offer))
         .collect()
 }
 

@@ -22,6 +22,7 @@ use crate::http::Client;
 use crate::inventory::{self, block};
 use crate::modules::Loader;
 use crate::report::Reporter;
+use crate::settle::{self, Wanted};
 use crate::{disk, http, install, net, root, wipe};
 
 /// A plan holds user data, base64 of at most some hundred KiB.
@@ -30,10 +31,6 @@ const PLAN_LIMIT: usize = 16 << 20;
 const PLAN_PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_secs(2);
-/// Disks are complete if none was added for so long: NVMe and USB are found in the background.
-const QUIET: Duration = Duration::from_millis(1500);
-/// For a disk to turn up at all: large RAID controllers take their time.
-const DISK_PATIENCE: Duration = Duration::from_secs(60);
 
 /// The boot ended before there was a plan to report on.
 #[derive(Debug, thiserror::Error)]
@@ -197,7 +194,8 @@ async fn carry_out(
     {
         return Err(Stopped::OtherServer { mac });
     }
-    let found = spawn_blocking(move || settled(loader))
+    let wanted = Wanted::of(&plan.mode);
+    let found = spawn_blocking(move || settle::inventory(loader, &wanted))
         .await
         .map_err(Stopped::Task)?;
     inventory.send_replace(found.clone());
@@ -217,32 +215,6 @@ async fn carry_out(
             fault::after("installer.wipe");
             Ok(wiped)
         }
-    }
-}
-
-/// The inventory once neither a device nor a disk has been added for a while; time that the network has taken since counts.
-/// Blocks.
-fn settled(mut loader: Loader) -> Inventory {
-    let start = Instant::now();
-    let mut last = inventory::read();
-    let mut since = loader.news();
-    loop {
-        loader.scan();
-        let now = inventory::read();
-        since = since.max(loader.news());
-        if now.disks != last.disks {
-            last = now;
-            since = Instant::now();
-        }
-        let patience = if last.disks.is_empty() {
-            DISK_PATIENCE
-        } else {
-            QUIET
-        };
-        if since.elapsed() > patience || start.elapsed() > 2 * DISK_PATIENCE {
-            return last;
-        }
-        std::thread::sleep(Duration::from_millis(250));
     }
 }
 
@@ -303,7 +275,7 @@ fn clean(found: &Inventory, wipe: &Wipe) -> Result<State, Stopped> {
         let disk = found
             .disks
             .iter()
-            .find(|disk| disk.serial_number == *named || disk.device_name == *named)
+            .find(|disk| disk.is_named(named))
             .ok_or_else(|| Stopped::NoSuchDisk(named.clone()))?;
         if !disks.contains(&disk) {
             disks.push(disk);

@@ -52,6 +52,15 @@ pub(crate) struct Bmc {
     address: String,
 }
 
+/// An act under way. Whether it ends or is broken off: what was seen before it is not true any more.
+struct Act<'a>(&'a Bmc);
+
+impl Drop for Act<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.lane.memory).views.remove(&self.0.address);
+    }
+}
+
 impl Lanes {
     pub(crate) fn new(pace: Pace) -> Self {
         Self {
@@ -132,31 +141,38 @@ impl Bmc {
 
     pub(crate) async fn set_boot(&self, target: BootTarget, mode: BootMode) -> Result<(), Error> {
         self.may_knock()?;
-        let known = self.take_known();
+        let act = Act(self);
         let system = self
             .client
-            .set_boot(&self.credentials, known, target, mode)
+            .set_boot(&self.credentials, self.known(), target, mode)
             .await;
+        drop(act);
         self.remember(system).map(|_| ())
     }
 
     pub(crate) async fn power_on(&self) -> Result<(), Error> {
         self.may_knock()?;
-        let known = self.take_known();
+        let act = Act(self);
+        let known = self.known();
         let system = self.client.power_on(&self.credentials, known).await;
+        drop(act);
         self.remember(system).map(|_| ())
     }
 
     pub(crate) async fn power_off(&self) -> Result<(), Error> {
         self.may_knock()?;
-        let known = self.take_known();
+        let act = Act(self);
+        let known = self.known();
         let system = self.client.power_off(&self.credentials, known).await;
+        drop(act);
         self.remember(system).map(|_| ())
     }
 
     pub(crate) async fn shut_down(&self) -> Result<(), Error> {
         self.may_knock()?;
+        let act = Act(self);
         let system = self.client.shut_down(&self.credentials).await;
+        drop(act);
         self.remember(system).map(|_| ())
     }
 
@@ -168,11 +184,11 @@ impl Bmc {
             .map_err(Error::Bmc)
     }
 
-    /// The newest view, to act on. It is taken out: an act that is broken off leaves the system in a state that only
-    /// another look can tell.
-    fn take_known(&self) -> Option<System> {
-        let (system, at) = lock(&self.lane.memory).views.remove(&self.address)?;
-        (at.elapsed() <= STILL_TRUE).then_some(system)
+    /// The newest view, to act on.
+    fn known(&self) -> Option<System> {
+        let memory = lock(&self.lane.memory);
+        let (system, at) = memory.views.get(&self.address)?;
+        (at.elapsed() <= STILL_TRUE).then(|| system.clone())
     }
 
     /// Refused credentials are not sent again for a while: other ones are, at once.

@@ -75,6 +75,7 @@ impl Site {
         .unwrap();
         let pace = Pace {
             gap: Duration::from_millis(1),
+            breath: Duration::ZERO,
             power: Duration::from_millis(100),
             poll: Duration::from_millis(2),
             ..Pace::default()

@@ -280,6 +280,14 @@ pub struct Disk {
     pub in_use: bool,
 }
 
+impl Disk {
+    /// Whether `name` is its serial number or its `/dev` name.
+    #[must_use]
+    pub fn is_named(&self, name: &str) -> bool {
+        self.serial_number == name || self.device_name == name
+    }
+}
+
 /// A network interface.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

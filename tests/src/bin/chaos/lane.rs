@@ -43,6 +43,23 @@ pub(crate) struct Orders {
     pub(crate) wipe: bool,
 }
 
+impl Orders {
+    /// The same deaths, each at the first hit of its point.
+    pub(crate) fn at_first_hits(&self) -> Self {
+        let mut orders = self.clone();
+        let Self {
+            start,
+            install,
+            delete,
+            wipe: _,
+        } = &mut orders;
+        for kill in start.iter_mut().chain(install).chain(delete) {
+            kill.skip = 0;
+        }
+        orders
+    }
+}
+
 /// What happened.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {

@@ -143,14 +143,26 @@ impl Shared {
         }
     }
 
-    /// One life, on a new site where the last one ended badly.
+    /// One life, and another one if nothing was wrong with it but a point that was not reached: how often a point is hit
+    /// depends on the moment. The second time each dies at its first hit.
     fn life(&self, site: &mut Option<Lane>, mode: Mode, orders: &Orders) {
+        let mut life = self.live(site, mode, orders);
+        println!("{}", life.line());
+        if life.only_missed() {
+            life = self.live(site, mode, &orders.at_first_hits());
+            println!("{}", life.line());
+        }
+        self.table().lives.push(life);
+    }
+
+    /// One life, on a new site where the last one ended badly.
+    fn live(&self, site: &mut Option<Lane>, mode: Mode, orders: &Orders) -> Life {
         let lived = catch_unwind(AssertUnwindSafe(|| {
             let lane = site.get_or_insert_with(|| Lane::start(mode));
             let outcome = lane.life(orders);
             (outcome, lane.logs())
         }));
-        let life = match lived {
+        match lived {
             Ok((outcome, logs)) => {
                 let life = Life::new(mode, orders.clone(), outcome);
                 if !life.is_good() {
@@ -168,9 +180,7 @@ impl Shared {
                     .map_or_else(|| "a check panicked".to_owned(), Clone::clone);
                 Life::broken(mode, orders.clone(), text)
             }
-        };
-        println!("{}", life.line());
-        self.table().lives.push(life);
+        }
     }
 
     fn make_plan(&self, arguments: &Arguments) {

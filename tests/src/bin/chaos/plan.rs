@@ -245,6 +245,21 @@ mod tests {
     }
 
     #[test]
+    fn a_life_that_is_lived_again_dies_at_first_hits() {
+        let hits = hits();
+        let again = pairs(
+            &[["agent.bmc.power-on.after", "agent.bmc.read.after"]],
+            &hits,
+        )
+        .iter()
+        .flat_map(|orders| orders.at_first_hits().install)
+        .map(|kill| (kill.point, kill.skip))
+        .collect::<Vec<_>>();
+        let expected = ["agent.bmc.power-on.after", "agent.bmc.read.after"];
+        assert_eq!(again, expected.map(|point| (point.to_owned(), 0)));
+    }
+
+    #[test]
     fn a_pair_dies_in_one_installation() {
         let lives = pairs(
             &[

@@ -43,6 +43,11 @@ impl Life {
         self.outcome.wrong.is_empty() && self.outcome.missed.is_empty()
     }
 
+    /// Nothing was wrong, but a point was not reached.
+    pub(crate) fn only_missed(&self) -> bool {
+        self.outcome.wrong.is_empty() && !self.outcome.missed.is_empty()
+    }
+
     pub(crate) fn is_quiet(&self) -> bool {
         self.wanted().is_empty()
     }

@@ -19,6 +19,7 @@ const SYSTEM: &str = "/redfish/v1/Systems/1";
 fn pace() -> Pace {
     Pace {
         gap: Duration::from_millis(1),
+        breath: Duration::ZERO,
         connect: Duration::from_secs(5),
         request: Duration::from_secs(5),
         power: Duration::from_millis(60),

@@ -19,8 +19,10 @@ use super::tls::{self, Witness};
 /// How a BMC is paced and how long it may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// Between two requests to one BMC. Bursts have frozen real ones.
+    /// Between the starts of two requests to one BMC. Bursts have frozen real ones.
     pub gap: Duration,
+    /// Between an answer and the next request, however long the answer took.
+    pub breath: Duration,
     /// For a connection. Slow BMCs need seconds for a TLS handshake.
     pub connect: Duration,
     /// For a whole request.
@@ -35,6 +37,7 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             gap: Duration::from_millis(200),
+            breath: Duration::from_millis(50),
             connect: Duration::from_secs(10),
             request: Duration::from_secs(45),
             power: Duration::from_secs(90),
@@ -43,7 +46,14 @@ impl Default for Pace {
     }
 }
 
-/// Lets one request at a time through to a BMC, with a gap between two.
+impl Pace {
+    /// When the next request may be sent, if the last one began and was answered then.
+    fn next(&self, begun: Instant, answered: Instant) -> Instant {
+        (begun + self.gap).max(answered + self.breath)
+    }
+}
+
+/// Lets one request at a time through to a BMC, and holds when the next one may be sent.
 #[derive(Debug, Default)]
 pub struct Gate(Mutex<Option<Instant>>);
 
@@ -206,9 +216,9 @@ impl Wire {
 
     async fn send(&self, credentials: &Credentials, request: Request<'_>) -> Result<Answer, Error> {
         // The gate is held across the request on purpose: it is the one lane of this BMC.
-        let mut last = self.gate.0.lock().await;
-        if let Some(before) = *last {
-            tokio::time::sleep_until(before + self.pace.gap).await;
+        let mut next = self.gate.0.lock().await;
+        if let Some(next) = *next {
+            tokio::time::sleep_until(next).await;
         }
         let begun = Instant::now();
         let answer = tokio::time::timeout(self.pace.request, self.exchange(credentials, &request))
@@ -227,7 +237,7 @@ impl Wire {
             seconds = begun.elapsed().as_secs_f64(),
             "the BMC answered"
         );
-        *last = Some(Instant::now());
+        *next = Some(self.pace.next(begun, Instant::now()));
         answer
     }
 
@@ -372,4 +382,23 @@ fn message_ids(body: &Value) -> Vec<String> {
         .map(str::to_owned)
         .take(5)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_keep_their_distance_from_the_last_start_and_from_the_last_answer() {
+        let pace = Pace {
+            gap: Duration::from_millis(200),
+            breath: Duration::from_millis(50),
+            ..Pace::default()
+        };
+        let begun = Instant::now();
+        for (took, after) in [(0, 200), (100, 200), (150, 200), (180, 230), (900, 950)] {
+            let next = pace.next(begun, begun + Duration::from_millis(took));
+            assert_eq!(next, begun + Duration::from_millis(after), "{took} ms");
+        }
+    }
 }

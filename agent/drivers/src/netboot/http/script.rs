@@ -2,7 +2,7 @@
 
 use std::net::SocketAddrV4;
 
-use crate::netboot::slot::{InstallerBoot, Purpose, Slot};
+use crate::netboot::slot::{InstallerBoot, Mac, Purpose, Slot};
 
 #[cfg(test)]
 mod tests;
@@ -15,7 +15,7 @@ const COMMAND_LINE: &str = "console=tty0 console=ttyS0,115200n8";
 pub(crate) fn render(slot: &Slot, server: SocketAddrV4) -> String {
     match &slot.purpose {
         Purpose::Local { phone_home: _ } => local(),
-        Purpose::Installer(boot) => installer(boot, server),
+        Purpose::Installer(boot) => installer(boot, slot.mac, server),
     }
 }
 
@@ -30,12 +30,14 @@ fn local() -> String {
 
 /// The archive with the boot file comes before the initramfs: its size is a multiple of what Linux wants the next one
 /// to begin at, and the size of a compressed initramfs need not be. UEFI kernels are told the names on the command
-/// line; BIOS ones find the files joined.
-fn installer(boot: &InstallerBoot, server: SocketAddrV4) -> String {
+/// line; BIOS ones find the files joined. `BOOTIF`, as pxelinux writes it, tells the installer which of its interfaces
+/// leads here.
+fn installer(boot: &InstallerBoot, mac: Mac, server: SocketAddrV4) -> String {
     let capability = boot.urls.boot.to_segment();
+    let boot_interface = mac.to_string().replace(':', "-");
     format!(
         "#!ipxe\n\
-         kernel http://{server}/assets/vmlinuz {COMMAND_LINE} initrd=boot initrd=initramfs\n\
+         kernel http://{server}/assets/vmlinuz {COMMAND_LINE} BOOTIF=01-{boot_interface} initrd=boot initrd=initramfs\n\
          initrd --name boot http://{server}/c/{capability}/initrd\n\
          initrd --name initramfs http://{server}/assets/initramfs\n\
          boot\n"

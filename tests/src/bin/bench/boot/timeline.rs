@@ -39,8 +39,11 @@ pub(crate) struct Request {
 pub(crate) struct Stamps {
     pub(crate) applied: f64,
     pub(crate) stored: f64,
+    pub(crate) ready: f64,
     pub(crate) script: f64,
     pub(crate) installer: f64,
+    pub(crate) network: f64,
+    pub(crate) disk: f64,
     pub(crate) written: f64,
     pub(crate) phoned: f64,
     pub(crate) running: f64,
@@ -65,6 +68,7 @@ impl Stamps {
             }
             match line["message"].as_str().unwrap_or_default() {
                 "intent stored" => first(&mut self.stored, at),
+                "acting" if line["step"] == "open-installer-slot" => first(&mut self.ready, at),
                 "boot script fetched" => first(&mut self.script, at),
                 "guest phones home" => first(&mut self.phoned, at),
                 "the BMC answered" => self.requests.push(Request {
@@ -85,6 +89,10 @@ impl Stamps {
         for (at, line) in lines.iter().filter(|(at, _)| *at >= self.applied) {
             if line.contains("installer: VitiStack") {
                 first(&mut self.installer, *at);
+            } else if line.contains("installer: address") {
+                first(&mut self.network, *at);
+            } else if line.contains("installer: writing") {
+                first(&mut self.disk, *at);
             } else if line.contains("written, verified and synced") {
                 first(&mut self.written, *at);
             }
@@ -99,8 +107,11 @@ impl Stamps {
         let Self {
             applied,
             stored,
+            ready,
             script,
             installer,
+            network,
+            disk,
             written,
             phoned,
             running,
@@ -122,9 +133,12 @@ impl Stamps {
         let times = [
             ("applied", *applied),
             ("intent stored", *stored),
+            ("image in the cache", *ready),
             ("powered on", power_on),
             ("boot script fetched", *script),
             ("installer up", *installer),
+            ("installer has an address", *network),
+            ("installer has its disk", *disk),
             ("image written", *written),
             ("restarted", restart),
             ("guest phoned home", *phoned),
@@ -143,7 +157,8 @@ impl Stamps {
                 .map(|one| (one.answered.min(until) - one.begun.max(from)).max(0.0))
                 .sum()
         };
-        let (before, after) = (bmc(*stored, power_on), bmc(*written, restart));
+        let (look, before) = (bmc(*stored, *ready), bmc(*ready, power_on));
+        let after = bmc(*written, restart);
         let part = |name, whose, seconds| Part {
             name,
             whose,
@@ -151,12 +166,13 @@ impl Stamps {
         };
         Ok(vec![
             part("hub: apply to stored intent", Whose::Ours, stored - applied),
+            part("agent: image", Whose::Ours, ready - stored - look),
             part(
-                "agent: image, boot slot, override, power",
+                "agent: boot slot, override, power",
                 Whose::Ours,
-                power_on - stored - before,
+                power_on - ready - before,
             ),
-            part("BMC: override and power on", Whose::Bmc, before),
+            part("BMC: override and power on", Whose::Bmc, look + before),
             part(
                 "firmware to boot script",
                 Whose::Firmware,
@@ -168,10 +184,12 @@ impl Stamps {
                 installer - script,
             ),
             part(
-                "installer: network, plan, disk, image",
+                "installer: drivers and network",
                 Whose::Ours,
-                written - installer,
+                network - installer,
             ),
+            part("installer: plan and disks", Whose::Ours, disk - network),
+            part("installer: image", Whose::Ours, written - disk),
             part(
                 "agent: report to restart",
                 Whose::Ours,

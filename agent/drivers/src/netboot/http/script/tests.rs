@@ -43,7 +43,8 @@ fn the_installers_script_holds_one_capability_and_never_on_the_command_line() {
     check(
         Purpose::Installer(Box::new(boot)),
         "#!ipxe\n\
-         kernel http://10.99.0.1:8080/assets/vmlinuz console=tty0 console=ttyS0,115200n8 initrd=boot initrd=initramfs\n\
+         kernel http://10.99.0.1:8080/assets/vmlinuz console=tty0 console=ttyS0,115200n8 \
+         BOOTIF=01-02-00-00-00-00-01 initrd=boot initrd=initramfs\n\
          initrd --name boot http://10.99.0.1:8080/c/11111111111111111111111111111111/initrd\n\
          initrd --name initramfs http://10.99.0.1:8080/assets/initramfs\n\
          boot\n",

@@ -9,8 +9,11 @@ fn stamps() -> Stamps {
     Stamps {
         applied: 100.0,
         stored: 100.5,
+        ready: 100.9,
         script: 105.0,
         installer: 110.0,
+        network: 111.0,
+        disk: 112.5,
         written: 113.0,
         phoned: 125.0,
         running: 125.5,
@@ -60,11 +63,20 @@ fn the_agents_log_and_the_serial_port_are_read() {
         "\nno JSON\n",
         r#"{"timestamp":"2001-09-09T01:46:41Z","message":"intent stored"}"#,
         "\n",
+        r#"{"timestamp":"2001-09-09T01:46:41.5Z","message":"acting","step":"begin-attempt"}"#,
+        "\n",
+        r#"{"timestamp":"2001-09-09T01:46:41.75Z","message":"acting","step":"open-installer-slot"}"#,
+        "\n",
         r#"{"timestamp":"2001-09-09T01:46:42Z","message":"the BMC answered","method":"POST","path":"/redfish/v1/Systems/1/Actions/ComputerSystem.Reset","seconds":0.5}"#,
     ));
     read.read_serial(&[
         (999_999_999.0, "installer: VitiStack 0.1.0".to_owned()),
         (1_000_000_007.0, "installer: VitiStack 0.1.0".to_owned()),
+        (
+            1_000_000_007.5,
+            "installer: address 10.99.0.9/24 on eth0".to_owned(),
+        ),
+        (1_000_000_008.0, "installer: writing D1-s0".to_owned()),
         (
             1_000_000_009.0,
             "installer: 5 bytes written, verified and synced in 1 s".to_owned(),
@@ -75,7 +87,10 @@ fn the_agents_log_and_the_serial_port_are_read() {
         Stamps {
             applied: 1_000_000_000.0,
             stored: 1_000_000_001.0,
+            ready: 1_000_000_001.75,
             installer: 1_000_000_007.0,
+            network: 1_000_000_007.5,
+            disk: 1_000_000_008.0,
             written: 1_000_000_009.0,
             requests: vec![Request {
                 begun: 1_000_000_001.5,
