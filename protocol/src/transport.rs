@@ -9,6 +9,7 @@
 //! hub opens a bidirectional stream an intent or secret. A joining agent opens one bidirectional stream.
 
 mod connection;
+mod connection_id;
 mod dialer;
 mod ending;
 mod listener;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::{EndpointConfig, IdleTimeout, TransportConfig, VarInt};
-use quinn_proto::HashedConnectionIdGenerator;
 use zeroize::Zeroizing;
+
+use super::connection_id::Signed;
 
 /// Bidirectional streams that an agent grants to the hub: intents and secrets under way at a time.
 pub const INTENT_STREAMS: u32 = 16;
@@ -83,11 +84,8 @@ impl EndpointKeys {
         };
         let reset = hmac::Key::new(hmac::HMAC_SHA256, derive(b"stateless reset").as_ref());
         let mut config = EndpointConfig::new(Arc::new(reset));
-        let cid = derive(b"connection id")
-            .as_ref()
-            .first_chunk()
-            .map_or(0, |bytes| u64::from_be_bytes(*bytes));
-        config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(cid)));
+        let id = derive(b"connection id");
+        config.cid_generator(move || Box::new(Signed::new(id.as_ref())));
         // quinn allows 50 resets a second, so ten thousand orphans would wait minutes for theirs.
         config.min_reset_interval(Duration::from_millis(1));
         config
