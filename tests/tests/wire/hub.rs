@@ -155,12 +155,14 @@ impl Hub {
             .unwrap();
     }
 
-    /// Makes an Agent as if a token had been used long ago.
-    pub(crate) async fn enrol(&self, name: &str, enrolment: &str) {
+    /// Makes an Agent as if a token had been used long ago. Returns once the hub has learnt of it by its watch; until then
+    /// it refuses that agent's handshake.
+    pub(crate) async fn enrol(&self, enrolment: &str) {
+        let name = super::name();
         let mut agent = Agent::new(
-            name,
+            &name.name,
             AgentSpec {
-                site: "edge-west".to_owned(),
+                site: name.site.clone(),
                 served_namespaces: vec!["production".to_owned()],
                 revoked: None,
             },
@@ -169,10 +171,14 @@ impl Hub {
             ENROLMENT_ANNOTATION.to_owned(),
             enrolment.to_owned(),
         )]));
+        let mut admitted = self.authority.roster().changed();
         self.agents_api()
             .create(&PostParams::default(), &agent)
             .await
             .unwrap();
+        while !self.authority.roster().admits(&name, enrolment) {
+            admitted.changed().await.unwrap();
+        }
     }
 
     /// As another replica would.

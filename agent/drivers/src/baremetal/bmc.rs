@@ -53,9 +53,9 @@ pub(crate) struct Bmc {
 }
 
 /// An act under way. Whether it ends or is broken off: what was seen before it is not true any more.
-struct Act<'a>(&'a Bmc);
+struct UnderWay<'a>(&'a Bmc);
 
-impl Drop for Act<'_> {
+impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         lock(&self.0.lane.memory).views.remove(&self.0.address);
     }
@@ -140,39 +140,33 @@ impl Bmc {
     }
 
     pub(crate) async fn set_boot(&self, target: BootTarget, mode: BootMode) -> Result<(), Error> {
-        self.may_knock()?;
-        let act = Act(self);
-        let system = self
-            .client
-            .set_boot(&self.credentials, self.known(), target, mode)
-            .await;
-        drop(act);
-        self.remember(system).map(|_| ())
+        let known = self.known();
+        self.act(self.client.set_boot(&self.credentials, known, target, mode))
+            .await
     }
 
     pub(crate) async fn power_on(&self) -> Result<(), Error> {
-        self.may_knock()?;
-        let act = Act(self);
-        let known = self.known();
-        let system = self.client.power_on(&self.credentials, known).await;
-        drop(act);
-        self.remember(system).map(|_| ())
+        self.act(self.client.power_on(&self.credentials, self.known()))
+            .await
     }
 
     pub(crate) async fn power_off(&self) -> Result<(), Error> {
-        self.may_knock()?;
-        let act = Act(self);
-        let known = self.known();
-        let system = self.client.power_off(&self.credentials, known).await;
-        drop(act);
-        self.remember(system).map(|_| ())
+        self.act(self.client.power_off(&self.credentials, self.known()))
+            .await
     }
 
     pub(crate) async fn shut_down(&self) -> Result<(), Error> {
+        self.act(self.client.shut_down(&self.credentials)).await
+    }
+
+    async fn act(
+        &self,
+        work: impl Future<Output = Result<System, redfish::Error>>,
+    ) -> Result<(), Error> {
         self.may_knock()?;
-        let act = Act(self);
-        let system = self.client.shut_down(&self.credentials).await;
-        drop(act);
+        let under_way = UnderWay(self);
+        let system = work.await;
+        drop(under_way);
         self.remember(system).map(|_| ())
     }
 

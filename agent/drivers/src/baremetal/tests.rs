@@ -246,6 +246,23 @@ async fn a_machine_is_installed_runs_and_is_released() {
 }
 
 #[tokio::test]
+async fn an_image_that_settles_wakes_who_waits_for_it() {
+    let site = Site::start("password").await;
+    let mut changes = site.netboot.changes();
+    let driver = site.metal.machines();
+    let mut machine = site.machine();
+    // Nobody serves images there.
+    machine.image.url = format!("http://{}/image", site.bmc.address);
+    let intent = fixture::machine(&machine, false);
+    let mut journal = Journal::default();
+    settle(&driver, &intent, &mut journal, &site.keys).await;
+    let woken = tokio::time::timeout(Duration::from_secs(30), changes.recv()).await;
+    assert_eq!(woken.unwrap().unwrap(), MACHINE);
+    let (next, _) = settle(&driver, &intent, &mut journal, &site.keys).await;
+    assert_ne!(fixture::said(&next), "wait Progressing", "it has failed");
+}
+
+#[tokio::test]
 async fn the_installer_gets_the_plan_that_the_intent_says() {
     let mut site = Site::start("password").await;
     site.publish_image();
