@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use vitistack_installer_wire::{Disk, Inventory, Mode, RootHints};
 
+use crate::inventory::{self, block};
 use crate::modules::Loader;
-use crate::{inventory, root};
+use crate::root;
 
 /// Nothing new for so long, and what is there is all: a USB disk needs a second and more.
 const QUIET: Duration = Duration::from_millis(1500);
@@ -77,18 +78,21 @@ impl Wanted {
 /// since counts. Blocks.
 pub fn inventory(mut loader: Loader, wanted: &Wanted) -> Inventory {
     let start = Instant::now();
-    let mut last = inventory::read();
+    let mut disks = block::disks();
     let mut since = loader.news();
     loop {
         loader.scan();
-        let now = inventory::read();
+        let now = block::disks();
         since = since.max(loader.news());
-        if now.disks != last.disks {
-            last = now;
+        if now != disks {
+            disks = now;
             since = Instant::now();
         }
-        if since.elapsed() > wanted.quiet(&last.disks) || start.elapsed() > LIMIT {
-            return last;
+        if since.elapsed() > wanted.quiet(&disks) || start.elapsed() > LIMIT {
+            return Inventory {
+                disks,
+                ..inventory::read()
+            };
         }
         std::thread::sleep(LOOK);
     }

@@ -17,9 +17,13 @@ use crate::driver::{Class, Secrets};
 /// How long refused credentials are not tried again. Lockouts count several wrong tries within some minutes.
 const KNOCK_AGAIN: Duration = Duration::from_secs(600);
 
-/// A view of this age need not be read again before it is acted on. The next write is read back anyway, and every request
-/// that is not sent is one that a slow BMC need not serve.
-const STILL_TRUE: Duration = Duration::from_secs(1);
+/// How old a view may be while a server is waited for: the boot network watches it, and the BMC is only asked whether it
+/// still has power.
+pub(crate) const WAITING_AGE: Duration = Duration::from_secs(10);
+
+/// How old it may be in a sequence of steps: each act reads back, and the next plan and the next act take that reading.
+/// Every request that is not sent is one that a slow BMC need not serve.
+pub(crate) const WORKING_AGE: Duration = Duration::from_secs(1);
 
 /// Every BMC that this agent talks to.
 #[derive(Debug)]
@@ -128,10 +132,7 @@ impl Bmc {
 
     /// The system, as it was at most `age` ago.
     pub(crate) async fn system(&self, age: Duration) -> Result<System, Error> {
-        let known = lock(&self.lane.memory).views.get(&self.address).cloned();
-        if let Some((system, at)) = known
-            && at.elapsed() <= age
-        {
+        if let Some(system) = self.known(age) {
             return Ok(system);
         }
         self.may_knock()?;
@@ -140,19 +141,25 @@ impl Bmc {
     }
 
     pub(crate) async fn set_boot(&self, target: BootTarget, mode: BootMode) -> Result<(), Error> {
-        let known = self.known();
+        let known = self.known(WORKING_AGE);
         self.act(self.client.set_boot(&self.credentials, known, target, mode))
             .await
     }
 
     pub(crate) async fn power_on(&self) -> Result<(), Error> {
-        self.act(self.client.power_on(&self.credentials, self.known()))
-            .await
+        self.act(
+            self.client
+                .power_on(&self.credentials, self.known(WORKING_AGE)),
+        )
+        .await
     }
 
     pub(crate) async fn power_off(&self) -> Result<(), Error> {
-        self.act(self.client.power_off(&self.credentials, self.known()))
-            .await
+        self.act(
+            self.client
+                .power_off(&self.credentials, self.known(WORKING_AGE)),
+        )
+        .await
     }
 
     pub(crate) async fn shut_down(&self) -> Result<(), Error> {
@@ -178,11 +185,11 @@ impl Bmc {
             .map_err(Error::Bmc)
     }
 
-    /// The newest view, to act on.
-    fn known(&self) -> Option<System> {
+    /// The newest view, unless it is older than `age`.
+    fn known(&self, age: Duration) -> Option<System> {
         let memory = lock(&self.lane.memory);
         let (system, at) = memory.views.get(&self.address)?;
-        (at.elapsed() <= STILL_TRUE).then(|| system.clone())
+        (at.elapsed() <= age).then(|| system.clone())
     }
 
     /// Refused credentials are not sent again for a while: other ones are, at once.

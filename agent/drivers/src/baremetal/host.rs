@@ -16,6 +16,7 @@ use vitistack_protocol::message::report::Nic;
 
 use super::act::For;
 use super::bmc::Bmc;
+use super::bmc::{WAITING_AGE, WORKING_AGE};
 use super::record::{Begun, Record};
 use super::sight::{Look, Sight};
 use super::step::Step;
@@ -24,12 +25,6 @@ use crate::driver::{Class, Driver, Heard, Next, Outcome, ReportBody, Secrets};
 use crate::journal::Journal;
 
 use self::plan::Context;
-
-/// While the installer looks around, the boot network watches it.
-const WAITING_AGE: Duration = Duration::from_secs(10);
-
-/// Otherwise what the last step read back is enough for the next plan.
-const WORKING_AGE: Duration = Duration::from_secs(1);
 
 /// Servers by themselves.
 #[derive(Clone, Debug)]

@@ -17,6 +17,7 @@ use vitistack_protocol::ids::OperationId;
 use vitistack_protocol::message::intent::{Intent, MachineIntent};
 
 use super::act::For;
+use super::bmc::{WAITING_AGE, WORKING_AGE};
 use super::record::{Begun, Record};
 use super::redfish::Power;
 use super::sight::Sight;
@@ -27,12 +28,6 @@ use crate::image;
 use crate::journal::Journal;
 
 use self::standing::{Context, Standing, standing};
-
-/// Waiting for the server is watched by what the boot network sees; the BMC is only asked whether it still has power.
-const WAITING_AGE: Duration = Duration::from_secs(10);
-
-/// Within a sequence of steps each act reads back, and the next plan takes that reading.
-const WORKING_AGE: Duration = Duration::from_secs(1);
 
 /// Where a guest is probed: ssh, which every image that a person can use answers.
 const PROBE_PORT: u16 = 22;
