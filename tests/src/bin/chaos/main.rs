@@ -147,10 +147,8 @@ impl Shared {
     /// depends on the moment. The second time each dies at its first hit.
     fn life(&self, site: &mut Option<Lane>, mode: Mode, orders: &Orders) {
         let mut life = self.live(site, mode, orders);
-        println!("{}", life.line());
         if life.only_missed() {
             life = self.live(site, mode, &orders.at_first_hits());
-            println!("{}", life.line());
         }
         self.table().lives.push(life);
     }
@@ -162,7 +160,7 @@ impl Shared {
             let outcome = lane.life(orders);
             (outcome, lane.logs())
         }));
-        match lived {
+        let life = match lived {
             Ok((outcome, logs)) => {
                 let life = Life::new(mode, orders.clone(), outcome);
                 if !life.is_good() {
@@ -180,7 +178,9 @@ impl Shared {
                     .map_or_else(|| "a check panicked".to_owned(), Clone::clone);
                 Life::broken(mode, orders.clone(), text)
             }
-        }
+        };
+        println!("{}", life.line());
+        life
     }
 
     fn make_plan(&self, arguments: &Arguments) {
@@ -205,7 +205,7 @@ impl Shared {
         println!(
             "{} points, {} lives to come",
             hits.points().count(),
-            made.anywhere.len() + made.standalone.len()
+            made.len()
         );
         *plan = Some(made);
     }
@@ -215,12 +215,9 @@ impl Shared {
         let plan = plan.as_mut()?;
         let own: &mut VecDeque<Orders> = match mode {
             Mode::Standalone => &mut plan.standalone,
-            Mode::Kubernetes => &mut plan.anywhere,
+            Mode::Kubernetes => &mut plan.kubernetes,
         };
-        own.pop_front().or_else(|| match mode {
-            Mode::Standalone => plan.anywhere.pop_front(),
-            Mode::Kubernetes => None,
-        })
+        own.pop_front().or_else(|| plan.anywhere.pop_front())
     }
 
     fn table(&self) -> std::sync::MutexGuard<'_, Table> {

@@ -12,6 +12,15 @@ pub(crate) struct Plan {
     pub(crate) anywhere: VecDeque<Orders>,
     /// Where the hub serves the API itself.
     pub(crate) standalone: VecDeque<Orders>,
+    /// Where it is a replica among others. The only hub of a standalone API has its Lease still when it starts again.
+    pub(crate) kubernetes: VecDeque<Orders>,
+}
+
+impl Plan {
+    /// How many lives.
+    pub(crate) fn len(&self) -> usize {
+        self.anywhere.len() + self.standalone.len() + self.kubernetes.len()
+    }
 }
 
 /// Pairs that die in one life, the second after the programs came back from the first: the same program twice, two
@@ -52,15 +61,18 @@ pub(crate) const SHORT_PAIRS: &[[&str; 2]] =
 /// or the installer. What a life shows of two programs that die it shows of each.
 pub(crate) fn singles<'a>(points: impl Iterator<Item = &'a str>, hits: &Hits) -> Plan {
     let mut plan = Plan::default();
-    let (mut ours, mut others) = (Vec::new(), Vec::new());
+    let (mut ours, mut replicas, mut others) = (Vec::new(), Vec::new(), Vec::new());
     for point in points {
         if point.starts_with("standalone.") {
             ours.push(point);
+        } else if point.starts_with("hub.lease.take.") {
+            replicas.push(point);
         } else {
             others.push(point);
         }
     }
     plan.standalone = lives(&ours, hits);
+    plan.kubernetes = lives(&replicas, hits);
     plan.anywhere = lives(&others, hits);
     plan
 }
@@ -173,6 +185,7 @@ mod tests {
             ("agent.bmc.shut-down.after", Phase::Release, 1),
             ("hub.epoch.raise.after", Phase::Start, 1),
             ("standalone.store.fsync.after", Phase::Install, 9),
+            ("hub.lease.take.before", Phase::Start, 1),
         ] {
             for _ in 0..times {
                 hits.add(point, phase);
@@ -186,11 +199,13 @@ mod tests {
         let hits = hits();
         let plan = singles(hits.points(), &hits);
         assert_eq!(plan.standalone.len(), 1);
+        assert_eq!(plan.kubernetes.len(), 1);
         let lives: Vec<&Orders> = plan.anywhere.iter().collect();
         let mut died: Vec<&str> = plan
             .anywhere
             .iter()
             .chain(&plan.standalone)
+            .chain(&plan.kubernetes)
             .flat_map(|orders| {
                 orders
                     .start
