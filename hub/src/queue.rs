@@ -1,7 +1,8 @@
 //! The work queue of the controllers.
 //!
 //! Owns the order of work: a key is in it at most once, is worked on by one worker at a time, and comes back after a
-//! back-off if its work failed. New and deleted objects go before updates, updates before the periodic resync.
+//! back-off if its work failed. New and deleted objects go before updates, updates before what is only told again, and
+//! that before the periodic resync.
 //! [`Schedule`] is the pure part and takes the time as an argument; [`Queue`] adds waiting. Nothing is ever dropped: the
 //! number of keys is bounded by the number of objects.
 
@@ -84,6 +85,9 @@ pub(crate) enum Priority {
     NewOrDeleted,
     /// Something that it depends on changed.
     Update,
+    /// Something changed that its status only tells again, such as a count: what waits behind more urgent work may be
+    /// told with the next news, in one write.
+    Account,
     /// Nothing is known to have changed.
     Resync,
 }

@@ -257,9 +257,16 @@ impl Woken for Machine {
     }
 }
 
+/// Of a Machine that stays, its host only tells that it is taken: the proof of an installation comes with a report, which
+/// wakes the host by itself.
 fn around_claim(hub: &Hub, machine: &Machine) {
     let uid = machine.uid().unwrap_or_default();
-    hub.wake_hosts(|host| {
+    let urgency = if is_deleting(machine) {
+        Priority::Update
+    } else {
+        Priority::Account
+    };
+    let hosts = hub.caches.hosts.select(|host| {
         let claimed = host
             .spec
             .consumer_ref
@@ -271,6 +278,10 @@ fn around_claim(hub: &Hub, machine: &Machine) {
             .is_some_and(|quarantine| quarantine.machine_uid == uid);
         claimed || held
     });
+    for host in hosts {
+        hub.queue
+            .add(key(Kind::BareMetalHost, host.as_ref()), urgency);
+    }
 }
 
 fn around_count(hub: &Hub, machine: &Machine) {
@@ -279,18 +290,31 @@ fn around_count(hub: &Hub, machine: &Machine) {
         .as_ref()
         .and_then(|status| status.placement.clone());
     if let Some(reference) = placement.and_then(|placement| placement.machine_provider) {
-        hub.wake_providers(|provider| {
+        let providers = hub.caches.providers.select(|provider| {
             provider.name_any() == reference.name && provider.namespace() == reference.namespace
         });
+        for provider in providers {
+            let provider = key(Kind::MachineProvider, provider.as_ref());
+            hub.queue.add(provider, Priority::Account);
+        }
     }
-    hub.wake_datacenters();
+    for datacenter in hub.caches.datacenters.all() {
+        let datacenter = key(Kind::Datacenter, datacenter.as_ref());
+        hub.queue.add(datacenter, Priority::Account);
+    }
 }
 
 impl Woken for BareMetalHost {
     fn changed(hub: &Hub, object: &Self, before: Option<&Self>) {
-        hub.queue
-            .add(key(Kind::BareMetalHost, object), urgency(object, before));
         let consumer = |host: &Self| host.spec.consumer_ref.clone();
+        let is_claimed = consumer(object).is_some();
+        let priority = match urgency(object, before) {
+            Priority::Update if is_claimed && before.and_then(consumer).is_none() => {
+                Priority::Account
+            }
+            urgency => urgency,
+        };
+        hub.queue.add(key(Kind::BareMetalHost, object), priority);
         for uid in [consumer(object), before.and_then(consumer)]
             .into_iter()
             .flatten()

@@ -17,16 +17,17 @@ fn taken(schedule: &mut Schedule, now: Instant) -> Vec<String> {
 }
 
 #[test]
-fn new_objects_go_before_updates_and_updates_before_resync() {
+fn new_objects_go_before_updates_then_accounts_then_resync() {
     let now = Instant::now();
     let mut schedule = Schedule::default();
+    schedule.add(key("account"), Priority::Account, now);
     schedule.add(key("resync"), Priority::Resync, now);
     schedule.add(key("update"), Priority::Update, now);
     schedule.add(key("new"), Priority::NewOrDeleted, now);
     schedule.add(key("update-2"), Priority::Update, now);
     assert_eq!(
         taken(&mut schedule, now),
-        ["new", "update", "update-2", "resync"]
+        ["new", "update", "update-2", "account", "resync"]
     );
 }
 
