@@ -11,18 +11,30 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use crate::sample::millis;
-
 /// Between two writes: as often as intents are sent.
 const EVERY: Duration = Duration::from_millis(20);
 
 /// Bytes of one write: what a small commit takes.
 const BYTES: usize = 4096;
 
+/// One write with its sync.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Write {
+    pub(crate) begun: Instant,
+    pub(crate) took: Duration,
+}
+
+impl Write {
+    /// Whether any part of it lies between `from` and `to`.
+    pub(crate) fn meets(&self, from: Instant, to: Instant) -> bool {
+        self.begun <= to && from <= self.begun + self.took
+    }
+}
+
 /// Writes and syncs until it is asked for its times.
 pub(crate) struct Probe {
     stop: Sender<()>,
-    thread: JoinHandle<anyhow::Result<Vec<f64>>>,
+    thread: JoinHandle<anyhow::Result<Vec<Write>>>,
 }
 
 impl Probe {
@@ -33,20 +45,21 @@ impl Probe {
             File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
         let (stop, stopped) = mpsc::channel();
         let thread = thread::spawn(move || {
-            let mut times = Vec::new();
+            let mut writes = Vec::new();
             while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
                 let begun = Instant::now();
                 file.write_all(&[0; BYTES])?;
                 file.sync_data()?;
-                times.push(millis(begun.elapsed()));
+                let took = begun.elapsed();
+                writes.push(Write { begun, took });
             }
-            Ok(times)
+            Ok(writes)
         });
         Ok(Self { stop, thread })
     }
 
-    /// How long each write took, ms.
-    pub(crate) fn end(self) -> anyhow::Result<Vec<f64>> {
+    /// Every write.
+    pub(crate) fn end(self) -> anyhow::Result<Vec<Write>> {
         drop(self.stop);
         self.thread
             .join()
