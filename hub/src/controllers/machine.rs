@@ -220,10 +220,7 @@ pub(super) fn known(hub: &Hub, machine: &Machine) -> Option<Known> {
     let received = hub.dispatch.report(uid_of(machine)?)?;
     match received.report.read::<MachineReport>() {
         Ok(report) => Some(Known {
-            heard: Heard {
-                report,
-                generation: received.report.generation,
-            },
+            heard: Heard::beside(machine.status.as_ref(), report, received.report.generation),
             received,
         }),
         Err(error) => {

@@ -15,7 +15,7 @@ use vitistack_api::machine_provider::MachineProvider;
 use vitistack_protocol::identity::AgentName;
 use vitistack_protocol::ids::{Digest, Generation, OperationId};
 use vitistack_protocol::message::numbered::{self, MachinePhase as Told};
-use vitistack_protocol::message::report::MachineReport;
+use vitistack_protocol::message::report::{Cause, MachineReport};
 
 use crate::kinds::{Outlook, Progress as Going, Refusal, Says, Verdict, causes, generation_of};
 
@@ -24,6 +24,35 @@ use crate::kinds::{Outlook, Progress as Going, Refusal, Says, Verdict, causes, g
 pub(crate) struct Heard {
     pub(crate) report: MachineReport,
     pub(crate) generation: Generation,
+}
+
+impl Heard {
+    /// What was reported, beside what `before` says of the Machine. An agent that lost its records knows by the proof what
+    /// is on the disk and not that the guest has spoken; where that was heard before, it stands. A guest that stays silent
+    /// for too long is told with another reason, and a server that is off with its power.
+    pub(crate) fn beside(
+        before: Option<&MachineStatus>,
+        mut report: MachineReport,
+        generation: Generation,
+    ) -> Self {
+        let is_of = |before: &MachineStatus| {
+            before.phase == Some(MachinePhase::Running)
+                && before.operation_id == Some(report.operation.to_string())
+        };
+        let has_forgotten = report.phase == Told::Booting
+            && report.attempt == 0
+            && report.cause.reason == numbered::Reason::Progressing
+            && report.power == Some(numbered::PowerState::On)
+            && report.provisioned.is_some();
+        if has_forgotten && before.is_some_and(is_of) {
+            report.phase = Told::Running;
+            report.cause = Cause {
+                reason: numbered::Reason::None,
+                message: String::new(),
+            };
+        }
+        Self { report, generation }
+    }
 }
 
 /// What decides about leaving.
