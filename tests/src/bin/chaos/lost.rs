@@ -112,6 +112,15 @@ fn scene() -> Vec<String> {
             }
         }
     }
+    // The agent has long reported by now: that the guest was heard is what the hub remembers.
+    let runs = world.hub.object("machine", "default", "runs");
+    let phase = runs.as_ref().ok().and_then(|runs| {
+        let phase = runs.pointer("/status/phase")?;
+        phase.as_str()
+    });
+    if phase != Some("Running") {
+        wrong.push(format!("the Machine that runs went on to {phase:?}"));
+    }
     let half = world.hub.object("machine", "default", "half");
     let reason = half.as_ref().ok().and_then(|half| {
         let conditions = half.pointer("/status/conditions")?.as_array()?;
