@@ -55,10 +55,11 @@ fn scene() -> Vec<String> {
     world.host_available(1);
     let meters = [Meter::start(&world.site, 0), Meter::start(&world.site, 1)];
     world.machine("half");
-    wait::until("the second installer writes", BOOT, || {
+    // Once it has its plan: the image of the tests is on the disk sooner than anybody could look again.
+    wait::until("the second installer has its plan", BOOT, || {
         let serial = world.site.serial(1);
         serial
-            .contains("installer: writing")
+            .contains("installer: operation")
             .then_some(())
             .ok_or_else(|| "not yet".to_owned())
     });
