@@ -15,6 +15,7 @@ use super::status::{Facts, Heard, Leaving, status};
 use super::*;
 use crate::kinds::fixtures::{DIGEST, host, machine, proof, provider, report, uid};
 
+mod forgotten;
 mod up_to_date;
 
 fn consumer(number: u8) -> Value {
@@ -382,60 +383,6 @@ fn an_agent_without_its_records_does_not_make_a_begun_operation_a_first_one() {
             inputs: None,
         });
         assert_eq!(status.attempt, expected, "{case}");
-    }
-}
-
-#[test]
-fn a_machine_that_runs_goes_on_running_where_only_its_agent_has_forgotten_it() {
-    let own = report(Told::Booting, Why::Progressing, "").operation;
-    let ran = json!({"phase": "Running", "operationID": own.to_string()});
-    type Change = fn(&mut MachineReport);
-    for (case, before, change, expected) in [
-        ("forgotten", &ran, (|_| {}) as Change, Told::Running),
-        (
-            "it has just been installed",
-            &json!({"phase": "Creating", "operationID": own.to_string()}),
-            |_| {},
-            Told::Booting,
-        ),
-        (
-            "another installation",
-            &json!({"phase": "Running", "operationID": "00"}),
-            |_| {},
-            Told::Booting,
-        ),
-        (
-            "the agent has its records",
-            &ran,
-            |told| told.attempt = 1,
-            Told::Booting,
-        ),
-        (
-            "nothing is proven",
-            &ran,
-            |told| told.provisioned = None,
-            Told::Booting,
-        ),
-        (
-            "it is off",
-            &ran,
-            |told| told.power = Some(PowerState::Off),
-            Told::Booting,
-        ),
-        (
-            "it is silent for too long",
-            &ran,
-            |told| told.cause.reason = Why::GuestTimeout,
-            Told::Booting,
-        ),
-    ] {
-        let mut told = report(Told::Booting, Why::Progressing, "");
-        told.attempt = 0;
-        told.provisioned = Some(proof(1));
-        change(&mut told);
-        let machine = machine("node-1", 1, json!({"status": before}));
-        let heard = Heard::beside(machine.status.as_ref(), told, Generation(1));
-        assert_eq!(heard.report.phase, expected, "{case}");
     }
 }
 
