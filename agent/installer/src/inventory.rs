@@ -8,13 +8,13 @@ pub mod smbios;
 use std::fs;
 use std::path::Path;
 
-use vitistack_installer_wire::{Inventory, Nic};
+use vitistack_installer_wire::{Disk, Inventory, Nic};
 
 use crate::net::interfaces;
 
-/// Looks at everything.
+/// Looks at everything but the disks, which [`block::disks`] has found.
 #[must_use]
-pub fn read() -> Inventory {
+pub fn read(disks: Vec<Disk>) -> Inventory {
     let dmi = |name: &str| text(&Path::new("/sys/class/dmi/id").join(name));
     let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let (cpu_cores, cpu_model) = cpus(&processors);
@@ -28,7 +28,7 @@ pub fn read() -> Inventory {
         cpu_cores,
         cpu_model,
         memory_mib: memory(),
-        disks: block::disks(),
+        disks,
         nics: nics(),
     }
 }

@@ -124,7 +124,9 @@ pub async fn run(mut loader: Loader) -> Result<Instruction, Error> {
         name_of(&plan.mode)
     ));
 
-    let found = spawn_blocking(inventory::read).await.unwrap_or_default();
+    let found = spawn_blocking(|| inventory::read(block::disks()))
+        .await
+        .unwrap_or_default();
     let (inventory_sender, inventory) = watch::channel(found);
     let (state_sender, state) = watch::channel(State::Started);
     let reporter = Reporter {

@@ -89,10 +89,7 @@ pub fn inventory(mut loader: Loader, wanted: &Wanted) -> Inventory {
             since = Instant::now();
         }
         if since.elapsed() > wanted.quiet(&disks) || start.elapsed() > LIMIT {
-            return Inventory {
-                disks,
-                ..inventory::read()
-            };
+            return inventory::read(disks);
         }
         std::thread::sleep(LOOK);
     }

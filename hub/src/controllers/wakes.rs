@@ -52,9 +52,10 @@ impl Hub {
         self.queue.add(key(kind, object), Priority::Update);
     }
 
-    fn wake_datacenters(&self) {
+    fn wake_datacenters(&self, priority: Priority) {
         for datacenter in self.caches.datacenters.all() {
-            self.wake(Kind::Datacenter, datacenter.as_ref());
+            let datacenter = key(Kind::Datacenter, datacenter.as_ref());
+            self.queue.add(datacenter, priority);
         }
     }
 
@@ -64,9 +65,10 @@ impl Hub {
         }
     }
 
-    fn wake_providers(&self, choose: impl Fn(&MachineProvider) -> bool) {
+    fn wake_providers(&self, priority: Priority, choose: impl Fn(&MachineProvider) -> bool) {
         for provider in self.caches.providers.select(choose) {
-            self.wake(Kind::MachineProvider, provider.as_ref());
+            let provider = key(Kind::MachineProvider, provider.as_ref());
+            self.queue.add(provider, priority);
         }
     }
 
@@ -175,11 +177,11 @@ impl Woken for KubernetesProvider {
             key(Kind::KubernetesProvider, object),
             urgency(object, before),
         );
-        hub.wake_datacenters();
+        hub.wake_datacenters(Priority::Update);
     }
 
     fn gone(hub: &Hub, _: &Self) {
-        hub.wake_datacenters();
+        hub.wake_datacenters(Priority::Update);
     }
 }
 
@@ -210,7 +212,7 @@ fn around_provider(hub: &Hub, provider: &MachineProvider) {
             Some(reference) => reference.name == name && reference.namespace == namespace,
         }
     });
-    hub.wake_datacenters();
+    hub.wake_datacenters(Priority::Update);
     hub.wake_kubernetes_providers();
 }
 
@@ -229,7 +231,7 @@ impl Woken for Agent {
 }
 
 fn around_agents(hub: &Hub) {
-    hub.wake_providers(|_| true);
+    hub.wake_providers(Priority::Update, |_| true);
     hub.wake_hosts(|_| true);
     hub.wake_machines(|_| true);
 }
@@ -257,16 +259,9 @@ impl Woken for Machine {
     }
 }
 
-/// Of a Machine that stays, its host only tells that it is taken: the proof of an installation comes with a report, which
-/// wakes the host by itself.
 fn around_claim(hub: &Hub, machine: &Machine) {
     let uid = machine.uid().unwrap_or_default();
-    let urgency = if is_deleting(machine) {
-        Priority::Update
-    } else {
-        Priority::Account
-    };
-    let hosts = hub.caches.hosts.select(|host| {
+    hub.wake_hosts(|host| {
         let claimed = host
             .spec
             .consumer_ref
@@ -278,10 +273,6 @@ fn around_claim(hub: &Hub, machine: &Machine) {
             .is_some_and(|quarantine| quarantine.machine_uid == uid);
         claimed || held
     });
-    for host in hosts {
-        hub.queue
-            .add(key(Kind::BareMetalHost, host.as_ref()), urgency);
-    }
 }
 
 fn around_count(hub: &Hub, machine: &Machine) {
@@ -290,31 +281,18 @@ fn around_count(hub: &Hub, machine: &Machine) {
         .as_ref()
         .and_then(|status| status.placement.clone());
     if let Some(reference) = placement.and_then(|placement| placement.machine_provider) {
-        let providers = hub.caches.providers.select(|provider| {
+        hub.wake_providers(Priority::Account, |provider| {
             provider.name_any() == reference.name && provider.namespace() == reference.namespace
         });
-        for provider in providers {
-            let provider = key(Kind::MachineProvider, provider.as_ref());
-            hub.queue.add(provider, Priority::Account);
-        }
     }
-    for datacenter in hub.caches.datacenters.all() {
-        let datacenter = key(Kind::Datacenter, datacenter.as_ref());
-        hub.queue.add(datacenter, Priority::Account);
-    }
+    hub.wake_datacenters(Priority::Account);
 }
 
 impl Woken for BareMetalHost {
     fn changed(hub: &Hub, object: &Self, before: Option<&Self>) {
+        hub.queue
+            .add(key(Kind::BareMetalHost, object), urgency(object, before));
         let consumer = |host: &Self| host.spec.consumer_ref.clone();
-        let is_claimed = consumer(object).is_some();
-        let priority = match urgency(object, before) {
-            Priority::Update if is_claimed && before.and_then(consumer).is_none() => {
-                Priority::Account
-            }
-            urgency => urgency,
-        };
-        hub.queue.add(key(Kind::BareMetalHost, object), priority);
         for uid in [consumer(object), before.and_then(consumer)]
             .into_iter()
             .flatten()
@@ -371,7 +349,7 @@ fn around_secret(hub: &Hub, namespace: &str, is_named: impl Fn(Option<&str>) -> 
                 .as_ref()
                 .is_some_and(|reference| is_named(Some(&reference.name)))
     });
-    hub.wake_providers(|provider| {
+    hub.wake_providers(Priority::Update, |provider| {
         let own = provider.namespace().unwrap_or_default();
         let authentication = provider.spec.authentication.as_ref();
         authentication
@@ -435,7 +413,7 @@ fn session(hub: &Hub, agent: &AgentName) {
         },
         Priority::Update,
     );
-    hub.wake_providers(|provider| {
+    hub.wake_providers(Priority::Update, |provider| {
         crate::kinds::agents::site_of(provider).is_ok_and(|site| site == agent.site)
     });
     hub.wake_hosts(|host| {

@@ -15,8 +15,7 @@ use vitistack_protocol::message::intent::{HostIntent, Intent};
 use vitistack_protocol::message::report::Nic;
 
 use super::act::For;
-use super::bmc::Bmc;
-use super::bmc::{WAITING_AGE, WORKING_AGE};
+use super::bmc::{Bmc, WAITING_AGE, WORKING_AGE};
 use super::record::{Begun, Record};
 use super::sight::{Look, Sight};
 use super::step::Step;
