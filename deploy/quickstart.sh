@@ -8,7 +8,7 @@
 #   … --dir DIR                   where the site lives (default /tmp/viti-quickstart)
 #   … --bios                      a server with a BIOS instead of UEFI
 #
-# Running it again is safe: it begins by removing what an earlier run left in DIR.
+# Running it again is safe: it begins by removing what an earlier run left, also where DIR itself is gone.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd); cd "$here"
 image=debian once=no only_down=no dir=/tmp/viti-quickstart firmware=uefi
@@ -42,13 +42,20 @@ stop() {
 }
 
 down() {
-  [ -d "$dir" ] || return 0
   stop agent; stop hub; stop images
+  # Without DIR too: the network and what runs in it outlive a DIR that was removed by hand.
   deploy/site.sh down --dir "$dir"
   rm -rf "$dir"
 }
 
 if [ "$only_down" = yes ]; then down; echo "removed $dir and everything in it"; exit 0; fi
+
+say "Removing what an earlier run left"
+down
+# Before the minutes of building, not after them.
+if (exec 3<>"/dev/tcp/${api%:*}/${api#*:}") 2>/dev/null; then
+  die "$api, where the hub would serve its API, is taken; 'ss -ltnp sport = :${api#*:}' says by what"
+fi
 
 say "What this machine still needs"
 deploy/install.sh site
@@ -62,7 +69,6 @@ images/netboot/build.sh --out target/images/netboot
 [ -s "target/images/os/$image.json" ] || "images/os/$image.sh" --out target/images/os
 
 say "Making a site: a network of its own, one server, its BMC"
-down
 mkdir -p "$dir"; chmod 0700 "$dir"
 password=$(openssl rand -hex 12)
 finish() {

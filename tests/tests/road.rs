@@ -5,6 +5,7 @@
 mod road {
     mod deletion;
     mod interruption;
+    mod leftovers;
     mod line;
     mod paths;
     mod refusal;
