@@ -89,6 +89,15 @@ impl Bench {
             .arg(files.path());
         let web = Process::start("stream-web", files.path(), &mut server);
         world.host_available(0);
+        // Every installation but the first finds the one before on the disk: nothing is cleaned in between.
+        world.hub.kubectl(&[
+            "patch",
+            "vbmh",
+            "host-0",
+            "--type=merge",
+            "-p",
+            r#"{"spec":{"allowWipe":true}}"#,
+        ]);
         Ok(Self {
             world,
             files,
