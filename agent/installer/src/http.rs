@@ -1,6 +1,10 @@
 //! HTTP to one server, the agent: plain, by address, one connection a request, a deadline on everything.
 //!
+//! Small questions and answers are asked here; the one long answer, the image, is read by [`download`].
+//!
 //! Not reqwest: no names are resolved here, no TLS and no proxy exist, and PID 1 should not carry them.
+
+pub mod download;
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,7 +12,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HOST, RANGE};
+use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -32,6 +36,15 @@ pub enum Error {
     /// The connection broke before the answer was complete.
     #[error("exchange with {0}")]
     Exchange(SocketAddr, #[source] hyper::Error),
+    /// The same, of a long answer.
+    #[error("read from {0}")]
+    Line(SocketAddr, #[source] io::Error),
+    /// What came is no HTTP.
+    #[error("{0} does not answer in HTTP")]
+    Head(SocketAddr, #[source] httparse::Error),
+    /// A long answer whose end could not be told from a broken line.
+    #[error("{0} does not say how long its answer is")]
+    Length(SocketAddr),
     /// The request cannot be written: a path with forbidden characters.
     #[error("write the request")]
     Request(#[source] hyper::http::Error),
@@ -57,7 +70,8 @@ impl Error {
                     && *status != StatusCode::TOO_MANY_REQUESTS
             }
             Self::Address(_) | Self::Request(_) | Self::TooLong(_) => true,
-            Self::Connect(..) | Self::Exchange(..) | Self::Timeout(_) => false,
+            Self::Head(..) | Self::Length(_) => true,
+            Self::Connect(..) | Self::Exchange(..) | Self::Line(..) | Self::Timeout(_) => false,
         }
     }
 }
@@ -66,19 +80,6 @@ impl Error {
 #[derive(Clone, Debug)]
 pub struct Client {
     server: SocketAddr,
-}
-
-/// A body that is still coming.
-#[derive(Debug)]
-pub struct Body {
-    server: SocketAddr,
-    incoming: Incoming,
-    /// Where the first byte belongs: less than asked for if the server does not do ranges.
-    pub offset: u64,
-    /// Bytes of the whole, if said.
-    pub total: Option<u64>,
-    /// Drives the connection; dropped with the body.
-    _connection: JoinSet<()>,
 }
 
 impl Client {
@@ -122,38 +123,6 @@ impl Client {
         self.whole(request, json.into(), limit).await
     }
 
-    /// Opens a long answer from byte `from` on.
-    ///
-    /// # Errors
-    /// As [`Error`] says.
-    pub async fn open(&self, path: &str, from: u64) -> Result<Body, Error> {
-        let mut request = self
-            .request(Method::GET, path)
-            .header(ACCEPT_ENCODING, "identity");
-        if from > 0 {
-            request = request.header(RANGE, format!("bytes={from}-"));
-        }
-        let (response, connection) = self.send(request, Bytes::new()).await?;
-        let (offset, total) = match response.status() {
-            StatusCode::OK => (
-                0,
-                header(&response, CONTENT_LENGTH).and_then(|v| v.parse().ok()),
-            ),
-            StatusCode::PARTIAL_CONTENT => header(&response, CONTENT_RANGE)
-                .and_then(range_of)
-                .unwrap_or((from, None)),
-            status => return Err(Error::Status(self.server, status)),
-        };
-        let incoming = response.into_body();
-        Ok(Body {
-            server: self.server,
-            incoming,
-            offset,
-            total,
-            _connection: connection,
-        })
-    }
-
     fn request(&self, method: Method, path: &str) -> hyper::http::request::Builder {
         Request::builder()
             .method(method)
@@ -167,20 +136,14 @@ impl Client {
         body: Bytes,
         limit: usize,
     ) -> Result<Vec<u8>, Error> {
-        let (response, connection) = self.send(request, body).await?;
+        let (response, _connection) = self.send(request, body).await?;
         let status = response.status();
         if !status.is_success() {
             return Err(Error::Status(self.server, status));
         }
-        let mut body = Body {
-            server: self.server,
-            incoming: response.into_body(),
-            offset: 0,
-            total: None,
-            _connection: connection,
-        };
+        let mut incoming = response.into_body();
         let mut bytes = Vec::new();
-        while let Some(piece) = body.next().await? {
+        while let Some(piece) = self.piece(&mut incoming).await? {
             bytes.extend_from_slice(&piece);
             if bytes.len() > limit {
                 return Err(Error::TooLong(self.server));
@@ -213,16 +176,11 @@ impl Client {
             .map_err(broken)?;
         Ok((response, tasks))
     }
-}
 
-impl Body {
-    /// The next piece; `None` at the end.
-    ///
-    /// # Errors
-    /// The connection broke or stood still.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+    /// The next piece of a body; `None` at the end.
+    async fn piece(&self, incoming: &mut Incoming) -> Result<Option<Bytes>, Error> {
         loop {
-            let frame = timeout(PIECE, self.incoming.frame())
+            let frame = timeout(PIECE, incoming.frame())
                 .await
                 .map_err(|_| Error::Timeout(self.server))?;
             match frame {
@@ -237,17 +195,6 @@ impl Body {
             }
         }
     }
-}
-
-fn header(response: &Response<Incoming>, name: hyper::header::HeaderName) -> Option<&str> {
-    response.headers().get(name)?.to_str().ok()
-}
-
-/// `bytes 5-9/10` is (5, 10).
-fn range_of(value: &str) -> Option<(u64, Option<u64>)> {
-    let (range, total) = value.strip_prefix("bytes ")?.split_once('/')?;
-    let (first, _) = range.split_once('-')?;
-    Some((first.parse().ok()?, total.parse().ok()))
 }
 
 #[cfg(test)]
@@ -269,12 +216,5 @@ mod tests {
                 .map(|client| client.server().to_string());
             assert_eq!(server.as_deref(), expected, "{url}");
         }
-    }
-
-    #[test]
-    fn content_range_tells_place_and_total() {
-        assert_eq!(range_of("bytes 5-9/10"), Some((5, Some(10))));
-        assert_eq!(range_of("bytes 5-9/*"), Some((5, None)));
-        assert_eq!(range_of("bytes */10"), None);
     }
 }

@@ -1,7 +1,7 @@
 //! Puts an operating system image on a disk.
 //!
-//! The bytes flow: `fetch` (network, resumes) → a bounded channel → [`write`] on a blocking thread: digest → unpack →
-//! disk. Memory is constant. The first and the last MiB of the disk are emptied at the start and written last, after the
+//! The bytes flow: `fetch` (network, resumes) → digest → unpack, on one blocking thread, → `copy` → the disk, on another.
+//! Memory is constant. The first and the last MiB of the disk are emptied at the start and written last, after the
 //! digest matched: a disk with half an image, or with the wrong one, has no partition table and never boots. A server
 //! that restarted by itself goes on with what it finds ([`look`]) and writes only what is not there yet.
 //!
@@ -9,6 +9,7 @@
 //! partition, or on one that it adds.
 
 mod commit;
+mod copy;
 mod fetch;
 mod resume;
 mod seed;
@@ -17,28 +18,24 @@ mod unpack;
 
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest::{self, SHA256};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use vitistack_fault as fault;
 use vitistack_installer_wire::{Failure, Format, Install, State};
 
 use crate::disk::{Disk, HEAD};
 use crate::http::Client;
 
+use copy::{Held, copy};
 pub use resume::{Found, look};
 pub use seed::File;
 use unpack::Published;
 
-/// Unpacked bytes are written in pieces of this size.
-const PIECE: usize = 1 << 20;
-/// Dirty pages are not let grow beyond this: progress then means disk, and memory stays bounded.
-const FLUSH_EVERY: u64 = 128 << 20;
 /// Between two reports of progress.
 const PROGRESS: Duration = Duration::from_millis(500);
 
@@ -180,9 +177,13 @@ pub async fn run(
     state: watch::Sender<State>,
 ) -> Result<Written, Error> {
     let total = Arc::new(AtomicU64::new(0));
-    let mut tasks = JoinSet::new();
-    let (fetch, source) = fetch::start(client, image, Arc::clone(&total));
-    tasks.spawn(fetch);
+    let abandoned = Abandon::default();
+    let source = fetch::Source::new(
+        client.server(),
+        image,
+        Arc::clone(&total),
+        Arc::clone(&abandoned.0),
+    );
     let mut last = Instant::now();
     let writer = tokio::task::spawn_blocking(move || {
         write(source, &total, &order, &disk, |written, total| {
@@ -195,12 +196,22 @@ pub async fn run(
     writer.await.map_err(Error::Writer)?
 }
 
+/// Tells the reading thread that its installation is over: a thread, unlike a task, goes on when nobody waits for it.
+#[derive(Default)]
+struct Abandon(Arc<AtomicBool>);
+
+impl Drop for Abandon {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Writes the published bytes that `source` gives to `disk`. `published` is their number, 0 as long as it is not known.
 ///
 /// # Errors
 /// As [`Error`] says; the first MiB of the disk is empty then, but for the mark where the rest of the image did not come.
 pub fn write(
-    source: impl Read,
+    source: impl Read + Send,
     published: &AtomicU64,
     order: &Order,
     disk: &Disk,
@@ -234,11 +245,11 @@ pub fn write(
 
 /// The image from its first byte to the last step that makes the disk bootable.
 fn fill_disk(
-    source: impl Read,
+    source: impl Read + Send,
     published: &AtomicU64,
     order: &Order,
     disk: &Disk,
-    mut progress: impl FnMut(u64, u64),
+    progress: impl FnMut(u64, u64),
 ) -> Result<Written, Error> {
     let too_large = Error::TooLarge { disk: disk.size() };
     let mut published_bytes = Published::new(source);
@@ -247,7 +258,7 @@ fn fill_disk(
         published,
         order.format,
         disk,
-        &mut progress,
+        progress,
     );
     if matches!(copied, Err(Error::TooLarge { .. } | Error::Disk(_))) {
         return Err(copied.err().unwrap_or(too_large));
@@ -269,108 +280,6 @@ fn fill_disk(
         digest: format!("sha256:{}", hex::encode(digest)),
         bytes: position,
     })
-}
-
-/// The ends of the disk, held back.
-struct Held {
-    head: Vec<u8>,
-    tail: Vec<u8>,
-    /// Unpacked bytes so far.
-    position: u64,
-    unflushed: u64,
-}
-
-fn copy<R: Read>(
-    source: &mut Published<R>,
-    published: &AtomicU64,
-    format: Format,
-    disk: &Disk,
-    progress: &mut impl FnMut(u64, u64),
-) -> Result<Held, Error> {
-    let unpack = |source| Error::Unpack { format, source };
-    let edge = usize::try_from(HEAD).unwrap_or(usize::MAX);
-    let mut held = Held {
-        head: vec![0; edge],
-        tail: vec![0; edge],
-        position: 0,
-        unflushed: 0,
-    };
-    let mut reader = unpack::open(source, format).map_err(unpack)?;
-    let known = |reader: &unpack::Reader<'_, R>| match format {
-        Format::Raw => published.load(Ordering::Relaxed),
-        Format::Gzip | Format::Zstd => reader.unpacked_size(),
-    };
-    let mut piece = vec![0; PIECE];
-    loop {
-        let length = fill(&mut reader, &mut piece).map_err(unpack)?;
-        let total = known(&reader);
-        if total > disk.size() {
-            return Err(Error::TooLarge { disk: disk.size() });
-        }
-        let Some(bytes) = piece.get(..length).filter(|bytes| !bytes.is_empty()) else {
-            return Ok(held);
-        };
-        held.take(disk, bytes)?;
-        progress(held.position, total);
-    }
-}
-
-impl Held {
-    /// Writes the next bytes, or keeps them where they belong to an end of the disk.
-    fn take(&mut self, disk: &Disk, bytes: &[u8]) -> Result<(), Error> {
-        let start = self.position;
-        let end = start + bytes.len() as u64;
-        if end > disk.size() {
-            return Err(Error::TooLarge { disk: disk.size() });
-        }
-        let tail_start = disk.size() - HEAD;
-        overlay(&mut self.head, 0, start, bytes);
-        overlay(&mut self.tail, tail_start, start, bytes);
-        let from = usize::try_from(HEAD.saturating_sub(start)).unwrap_or(usize::MAX);
-        let until = usize::try_from(tail_start.saturating_sub(start)).unwrap_or(usize::MAX);
-        let middle = bytes
-            .get(from.min(bytes.len())..until.min(bytes.len()))
-            .unwrap_or_default();
-        if !middle.is_empty() {
-            fault::before("installer.piece.write");
-            disk.write(start + from as u64, middle)
-                .map_err(Error::Disk)?;
-            fault::after("installer.piece.write");
-        }
-        self.position = end;
-        self.unflushed += bytes.len() as u64;
-        if self.unflushed >= FLUSH_EVERY {
-            disk.sync().map_err(Error::Disk)?;
-            self.unflushed = 0;
-        }
-        Ok(())
-    }
-}
-
-/// Copies the part of `bytes` (which begin at `start` on the disk) that lies in `window` (which begins at `origin`).
-fn overlay(window: &mut [u8], origin: u64, start: u64, bytes: &[u8]) {
-    let skip = usize::try_from(origin.saturating_sub(start)).unwrap_or(usize::MAX);
-    let at = usize::try_from(start.saturating_sub(origin)).unwrap_or(usize::MAX);
-    let from = bytes.get(skip..).unwrap_or_default();
-    let to = window.get_mut(at..).unwrap_or_default();
-    let length = from.len().min(to.len());
-    if let (Some(to), Some(from)) = (to.get_mut(..length), from.get(..length)) {
-        to.copy_from_slice(from);
-    }
-}
-
-/// Reads until `buffer` is full or the source ends.
-fn fill(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match source.read(rest) {
-            Ok(0) => break,
-            Ok(length) => filled += length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 /// A number that differs for each purpose and image, and is the same at each installation of it.

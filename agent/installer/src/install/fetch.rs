@@ -1,21 +1,19 @@
 //! Reads the image from the agent, and goes on where it was after a broken line or a restarted agent.
 //!
-//! One task, [`start`], that sends pieces over a bounded channel: a slow disk slows the network down, nothing piles up.
+//! It blocks: it is read by the thread that digests and unpacks. What comes faster than that waits in the kernel, and
+//! slows the network down when its buffer is full; nothing piles up here.
 
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
-use hyper::body::Bytes;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use crate::console::{chain, say};
-use crate::http::{Client, Error};
+use crate::http::Error;
+use crate::http::download::Download;
 
-/// Pieces are at most a few hundred KiB.
-const QUEUE: usize = 16;
 /// Before the next attempt.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Without a single byte for so long, it is given up.
@@ -33,65 +31,116 @@ enum Failed {
     /// The agent skipped bytes.
     #[error("asked for bytes from {asked} on, and got {got}")]
     Gap { asked: u64, got: u64 },
+    /// Nobody waits for it any more.
+    #[error("the installation was given up")]
+    Abandoned,
 }
 
-type Piece = Result<Bytes, Failed>;
-
-/// The reading end, for the blocking thread.
+/// The image's bytes, whatever becomes of one line.
 pub(super) struct Source {
-    pieces: mpsc::Receiver<Piece>,
-    piece: Bytes,
-}
-
-/// The task to run, and the end to read from. `total` is set as soon as the agent tells the size.
-pub(super) fn start(
-    client: Client,
+    server: SocketAddr,
     path: String,
+    /// Set as soon as the agent tells the size.
     total: Arc<AtomicU64>,
-) -> (impl Future<Output = ()> + Send, Source) {
-    let (sender, pieces) = mpsc::channel(QUEUE);
-    let task = async move {
-        if let Err(error) = fetch(&client, &path, &total, &sender).await {
-            // Nobody listens any more if the writer has given up.
-            drop(sender.send(Err(error)).await);
-        }
-    };
-    (
-        task,
-        Source {
-            pieces,
-            piece: Bytes::new(),
-        },
-    )
+    abandoned: Arc<AtomicBool>,
+    line: Option<Download>,
+    /// The next byte to give.
+    at: u64,
+    /// When the last one came.
+    heard: Instant,
 }
 
-async fn fetch(
-    client: &Client,
-    path: &str,
-    total: &AtomicU64,
-    sender: &mpsc::Sender<Piece>,
-) -> Result<(), Failed> {
-    let mut at = 0;
-    let mut heard = Instant::now();
-    loop {
-        let before = at;
-        let error = match attempt(client, path, total, sender, &mut at).await {
-            Ok(()) => return Ok(()),
-            Err(Broken::Failed(error)) => return Err(error),
-            Err(Broken::Line(error)) if error.is_refusal() => return Err(Failed::Refused(error)),
-            Err(Broken::Line(error)) => error,
+impl Source {
+    /// Nothing is asked for before the first read.
+    pub(super) fn new(
+        server: SocketAddr,
+        path: String,
+        total: Arc<AtomicU64>,
+        abandoned: Arc<AtomicBool>,
+    ) -> Self {
+        Self {
+            server,
+            path,
+            total,
+            abandoned,
+            line: None,
+            at: 0,
+            heard: Instant::now(),
+        }
+    }
+
+    /// A line that stands at the next byte.
+    fn connect(&self) -> Result<Download, Broken> {
+        let mut line = Download::open(self.server, &self.path, self.at).map_err(Broken::Line)?;
+        let gap = Failed::Gap {
+            asked: self.at,
+            got: line.offset,
         };
-        if at > before {
-            heard = Instant::now();
+        // A server without ranges begins anew.
+        let mut known = self
+            .at
+            .checked_sub(line.offset)
+            .ok_or(Broken::Failed(gap))?;
+        if let Some(size) = line.total {
+            self.total.store(size, Ordering::Relaxed);
         }
-        if heard.elapsed() > PATIENCE {
-            return Err(Failed::Stalled(error));
+        let mut skipped = vec![0; 64 << 10];
+        while known > 0 {
+            let step = usize::try_from(known).unwrap_or(usize::MAX);
+            let step = step.min(skipped.len());
+            let length = line
+                .read(skipped.get_mut(..step).unwrap_or_default())
+                .map_err(Broken::Line)?;
+            if length == 0 {
+                return Err(Broken::Line(Error::Line(
+                    self.server,
+                    io::ErrorKind::UnexpectedEof.into(),
+                )));
+            }
+            known -= length as u64;
         }
-        say(format_args!(
-            "the image broke off at byte {at}: {}",
-            chain(&error)
-        ));
-        sleep(PAUSE).await;
+        Ok(line)
+    }
+
+    fn attempt(&mut self, buffer: &mut [u8]) -> Result<usize, Broken> {
+        let line = match &mut self.line {
+            Some(line) => line,
+            None => {
+                let line = self.connect()?;
+                self.line.insert(line)
+            }
+        };
+        line.read(buffer).map_err(Broken::Line)
+    }
+
+    fn next(&mut self, buffer: &mut [u8]) -> Result<usize, Failed> {
+        loop {
+            if self.abandoned.load(Ordering::Relaxed) {
+                return Err(Failed::Abandoned);
+            }
+            let error = match self.attempt(buffer) {
+                Ok(length) => {
+                    self.at += length as u64;
+                    self.heard = Instant::now();
+                    return Ok(length);
+                }
+                Err(Broken::Failed(error)) => return Err(error),
+                Err(Broken::Line(error)) if error.is_refusal() => {
+                    return Err(Failed::Refused(error));
+                }
+                Err(Broken::Line(error)) => error,
+            };
+            self.line = None;
+            if self.heard.elapsed() > PATIENCE {
+                return Err(Failed::Stalled(error));
+            }
+            say(format_args!(
+                "the image broke off at byte {}: {}",
+                self.at,
+                chain(&error)
+            ));
+            sleep(PAUSE);
+        }
     }
 }
 
@@ -101,52 +150,9 @@ enum Broken {
     Failed(Failed),
 }
 
-async fn attempt(
-    client: &Client,
-    path: &str,
-    total: &AtomicU64,
-    sender: &mpsc::Sender<Piece>,
-    at: &mut u64,
-) -> Result<(), Broken> {
-    let mut body = client.open(path, *at).await.map_err(Broken::Line)?;
-    if body.offset > *at {
-        return Err(Broken::Failed(Failed::Gap {
-            asked: *at,
-            got: body.offset,
-        }));
-    }
-    if let Some(size) = body.total {
-        total.store(size, Ordering::Relaxed);
-    }
-    // A server without ranges begins anew.
-    let mut skip = *at - body.offset;
-    while let Some(mut piece) = body.next().await.map_err(Broken::Line)? {
-        let known = usize::try_from(skip).unwrap_or(usize::MAX).min(piece.len());
-        skip -= known as u64;
-        let new = piece.split_off(known);
-        *at += new.len() as u64;
-        if !new.is_empty() && sender.send(Ok(new)).await.is_err() {
-            // The writer has given up and says why.
-            return Ok(());
-        }
-    }
-    Ok(())
-}
-
 impl Read for Source {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.piece.is_empty() {
-            match self.pieces.blocking_recv() {
-                Some(Ok(piece)) => self.piece = piece,
-                Some(Err(error)) => return Err(io::Error::other(error)),
-                None => return Ok(0),
-            }
-        }
-        let piece = self.piece.split_to(self.piece.len().min(buffer.len()));
-        if let Some(target) = buffer.get_mut(..piece.len()) {
-            target.copy_from_slice(&piece);
-        }
-        Ok(piece.len())
+        self.next(buffer).map_err(io::Error::other)
     }
 }
 

@@ -71,11 +71,13 @@ async fn serve(answers: Vec<Answer>) -> (SocketAddr, JoinSet<()>) {
 
 async fn fetched(answers: Vec<Answer>) -> io::Result<Vec<u8>> {
     let (address, _server) = serve(answers).await;
-    let client = Client::new(&format!("http://{address}")).unwrap();
     let total = Arc::new(AtomicU64::new(0));
-    let (task, mut source) = start(client, "/image".to_owned(), Arc::clone(&total));
-    let mut tasks = JoinSet::new();
-    tasks.spawn(task);
+    let mut source = Source::new(
+        address,
+        "/image".to_owned(),
+        Arc::clone(&total),
+        Arc::default(),
+    );
     let read = tokio::task::spawn_blocking(move || {
         let mut bytes = Vec::new();
         source.read_to_end(&mut bytes).map(|_| bytes)
@@ -116,4 +118,24 @@ async fn a_refusal_ends_it() {
         let error = fetched(vec![Answer::Status(status)]).await.unwrap_err();
         assert!(chain(&error).contains(status), "{error}");
     }
+}
+
+#[tokio::test]
+async fn an_installation_that_was_given_up_does_not_ask_again() {
+    // A server that hangs up before the end would be asked again, for ten minutes.
+    let (address, _server) = serve(vec![Answer::BreakAfter(1)]).await;
+    let abandoned = Arc::new(AtomicBool::new(false));
+    let mut source = Source::new(
+        address,
+        "/image".to_owned(),
+        Arc::default(),
+        Arc::clone(&abandoned),
+    );
+    let read = tokio::task::spawn_blocking(move || {
+        source.read_exact(&mut [0]).unwrap();
+        abandoned.store(true, Ordering::Relaxed);
+        source.read(&mut [0])
+    });
+    let error = read.await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("given up"), "{error}");
 }
