@@ -18,6 +18,9 @@ use vitistack_protocol::Chain;
 const CAPACITY: usize = 512;
 /// What the API takes as a note: 1 KiB.
 const NOTE: usize = 1024;
+/// Events of which a repetition is counted and not written anew. The library remembers each for six minutes, at some
+/// 3 KiB, and looks through all of them for each new one: a fleet that comes back would cost megabytes.
+const REMEMBERED: usize = 256;
 /// Deadline of one write.
 const DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -30,7 +33,11 @@ pub(crate) struct Events {
 /// The task that publishes.
 pub(crate) struct Publisher {
     queue: mpsc::Receiver<Announcement>,
+    client: Client,
+    reporter: Reporter,
     recorder: Recorder,
+    /// Events that the recorder has been given.
+    given: usize,
 }
 
 /// A transition of an object.
@@ -52,7 +59,10 @@ pub(crate) fn channel(client: Client, instance: String) -> (Events, Publisher) {
     };
     let publisher = Publisher {
         queue: receiver,
-        recorder: Recorder::new(client, reporter),
+        recorder: Recorder::new(client.clone(), reporter.clone()),
+        client,
+        reporter,
+        given: 0,
     };
     (Events { queue: sender }, publisher)
 }
@@ -97,7 +107,8 @@ impl Publisher {
                 action,
                 secondary: None,
             };
-            match tokio::time::timeout(DEADLINE, self.recorder.publish(&event, &object)).await {
+            let recorder = self.recorder();
+            match tokio::time::timeout(DEADLINE, recorder.publish(&event, &object)).await {
                 Ok(Ok(())) => {}
                 // A namespace that is being deleted takes no Events; nothing depends on them.
                 Ok(Err(error)) => {
@@ -109,6 +120,18 @@ impl Publisher {
                 Err(_) => debug!("an Event was not taken in time"),
             }
         }
+    }
+}
+
+impl Publisher {
+    /// The recorder for one more Event; one that has seen enough is replaced.
+    fn recorder(&mut self) -> &Recorder {
+        if self.given == REMEMBERED {
+            self.recorder = Recorder::new(self.client.clone(), self.reporter.clone());
+            self.given = 0;
+        }
+        self.given += 1;
+        &self.recorder
     }
 }
 
@@ -143,4 +166,74 @@ pub(crate) fn transition<P: Debug + PartialEq>(
             phase
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use axum::http::{Method, Request, Response};
+    use kube::client::Body;
+    use tower::service_fn;
+
+    use super::*;
+
+    /// An API that takes every Event; the methods with which they came.
+    fn api() -> (Client, Arc<Mutex<Vec<Method>>>) {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let service = service_fn({
+            let seen = Arc::clone(&seen);
+            move |request: Request<Body>| {
+                seen.lock().unwrap().push(request.method().clone());
+                let event = br#"{"metadata":{"name":"n"},"eventTime":null}"#;
+                async { Ok::<_, Infallible>(Response::new(Body::from(event.to_vec()))) }
+            }
+        });
+        (Client::new(service, "default"), seen)
+    }
+
+    fn announcement(name: &str) -> Announcement {
+        Announcement {
+            object: ObjectReference {
+                name: Some(name.to_owned()),
+                ..Default::default()
+            },
+            is_warning: false,
+            reason: "Ready".to_owned(),
+            note: String::new(),
+            action: "Reconcile".to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_repetition_is_counted_and_what_is_long_past_is_forgotten() {
+        let (client, seen) = api();
+        let (events, publisher) = channel(client, "here".to_owned());
+        let others: Vec<String> = (0..REMEMBERED).map(|index| index.to_string()).collect();
+        let mut names = vec!["same", "same"];
+        names.extend(others.iter().map(String::as_str));
+        names.push("same");
+        for name in &names {
+            events.announce(announcement(name));
+        }
+        let cancel = CancellationToken::new();
+        let run = publisher.run(cancel.clone());
+        let told = async {
+            while seen.lock().unwrap().len() < names.len() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            cancel.cancel();
+        };
+        let both = async { tokio::join!(run, told) };
+        tokio::time::timeout(Duration::from_secs(30), both)
+            .await
+            .expect("every Event is written");
+        let seen = seen.lock().unwrap();
+        assert_eq!(seen[..3], [Method::POST, Method::PATCH, Method::POST]);
+        assert_eq!(seen.last(), Some(&Method::POST));
+        let repeated = seen.iter().filter(|method| *method == Method::PATCH);
+        assert_eq!(repeated.count(), 1);
+    }
 }

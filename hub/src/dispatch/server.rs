@@ -8,7 +8,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, debug, info_span, warn};
+use tracing::field::{Empty, display};
+use tracing::{Instrument as _, Span, debug, info_span, warn};
 use vitistack_protocol::Chain;
 use vitistack_protocol::identity::{self, AgentVerifier, HUB_LIFE};
 use vitistack_protocol::transport::{self, Arrival, CloseCode, Incoming, Listener};
@@ -149,7 +150,7 @@ impl Server {
                 _ = roster.join_next(), if !cancel.is_cancelled() => break Err(Error::Roster),
                 incoming = listener.accept() => {
                     let Some(incoming) = incoming else { break Ok(()) };
-                    let span = info_span!("connection", remote = %incoming.remote());
+                    let span = info_span!("connection", remote = %incoming.remote(), agent = Empty);
                     tasks.spawn(serve(incoming, context.clone()).instrument(span));
                 }
                 _ = sweep.tick() => handle.sweep(Instant::now()),
@@ -186,15 +187,14 @@ impl Server {
     }
 }
 
+/// What is over soon is boxed: the task of a session, of which there are thousands, is as large as the largest of what it
+/// ever waits for.
 async fn serve(incoming: Incoming, context: Context) {
-    match incoming.handshake().await {
+    match Box::pin(incoming.handshake()).await {
         Ok(Arrival::Session { connection, leaf }) => {
-            let span = info_span!("session", agent = %leaf.name);
-            session::run(connection, leaf, context)
-                .instrument(span)
-                .await;
+            Span::current().record("agent", display(&leaf.name));
+            session::run(connection, leaf, context).await;
         }
-        // Boxed: a join is over soon, and its state would be three quarters of what every session's task takes.
         Ok(Arrival::Join { connection }) => Box::pin(join::run(connection, context)).await,
         // Strangers and storms end here too, so it is no warning.
         Err(error) => debug!(

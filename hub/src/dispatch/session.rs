@@ -69,7 +69,8 @@ struct End {
 }
 
 pub(super) async fn run(connection: Connection, leaf: Leaf, context: Context) {
-    match greet(&connection, &leaf, &context).await {
+    // Boxed, as in `server::serve`.
+    match Box::pin(greet(&connection, &leaf, &context)).await {
         Ok(Some(session)) => session.run().await,
         Ok(None) => {}
         Err(error) => {
@@ -294,7 +295,7 @@ impl Session {
                     code: CloseCode::Done,
                     message: "the certificate has ended; dial again to renew it",
                 },
-                Some(reply) = replied.recv() => if let Err(error) = self.reply(reply).await {
+                Some(reply) = replied.recv() => if let Err(error) = Box::pin(self.reply(reply)).await {
                     return end_of(&error);
                 },
                 Some(done) = tasks.join_next() => {
@@ -338,7 +339,7 @@ impl Session {
         if let Some(through) = handle.ack_due(&self.leaf.name, self.number) {
             let ack = ReportAck { through };
             fault::before("hub.reports.ack");
-            within(SEND, "ack reports", self.send.send(&ack)).await?;
+            Box::pin(within(SEND, "ack reports", self.send.send(&ack))).await?;
             fault::after("hub.reports.ack");
         }
         Ok(())

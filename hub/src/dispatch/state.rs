@@ -296,7 +296,7 @@ impl State {
             .map(|held| held.uid)
             .collect();
         let received = peer.received;
-        let live = Live::new(hello, info, standing);
+        let live = Box::new(Live::new(hello, info, standing));
         if let Some(old) = peer.live.replace(live) {
             old.standing.superseded.cancel();
         }
@@ -582,14 +582,14 @@ impl State {
     }
 
     fn live(&self, agent: &AgentName) -> Option<&Live> {
-        self.peers.get(agent)?.live.as_ref()
+        self.peers.get(agent)?.live.as_deref()
     }
 
     fn live_mut(&mut self, agent: &AgentName, session: u64) -> Option<&mut Live> {
         self.peers
             .get_mut(agent)?
             .live
-            .as_mut()
+            .as_deref_mut()
             .filter(|live| live.info.session == session)
     }
 }

@@ -55,7 +55,8 @@ pub(super) struct Peer {
     pub(super) received: Sequence,
     /// Whose state counts where the agent is ahead; `None` while nobody has chosen.
     pub(super) accept: Option<Accept>,
-    pub(super) live: Option<Live>,
+    /// Boxed: the table of peers has room for up to twice as many as there are.
+    pub(super) live: Option<Box<Live>>,
 }
 
 impl Peer {
