@@ -5,7 +5,7 @@
 //! that starts anew is filled by them and by what agents say they hold.
 //!
 //! [`state`] decides (pure, time passed in); [`Handle`] is its cheap-clone face; [`Server`] owns the endpoint, one task a
-//! connection and, inside it, one task a stream (see `session`).
+//! connection and, inside it, one for each intent or secret under way (see `session`).
 
 #[cfg(test)]
 pub(crate) mod fake;

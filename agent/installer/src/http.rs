@@ -69,8 +69,11 @@ impl Error {
                     && *status != StatusCode::REQUEST_TIMEOUT
                     && *status != StatusCode::TOO_MANY_REQUESTS
             }
-            Self::Address(_) | Self::Request(_) | Self::TooLong(_) => true,
-            Self::Head(..) | Self::Length(_) => true,
+            Self::Address(_)
+            | Self::Request(_)
+            | Self::TooLong(_)
+            | Self::Head(..)
+            | Self::Length(_) => true,
             Self::Connect(..) | Self::Exchange(..) | Self::Line(..) | Self::Timeout(_) => false,
         }
     }

@@ -1,24 +1,24 @@
 //! One session with one agent, from its Hello to its end.
 //!
-//! Tasks of a session, all in its one `JoinSet`: the reader of the control stream, the reader of report batches, and a
-//! short one for each intent or secret under way. Channels: `replies` (8) from the control reader to the session, which
-//! alone writes the control stream; when it is full the reader waits, and the agent with it.
+//! A session is one task, which reads both of the agent's streams and alone writes the control stream; while that waits
+//! for room on the line nothing is read, and the agent waits too. Each intent or secret under way has a short task in the
+//! session's `JoinSet`.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 use vitistack_fault as fault;
 use vitistack_protocol::Chain;
-use vitistack_protocol::codec::BATCH;
+use vitistack_protocol::codec::{BATCH, Frame};
 use vitistack_protocol::identity::Leaf;
 use vitistack_protocol::message::control::{
-    Goodbye, Health, Hello, IntentAck, Renew, Renewed, ReportAck, ReportBatch, SecretAck,
-    Unsupported, Welcome,
+    Goodbye, Health, Hello, IntentAck, Renew, ReportAck, ReportBatch, SecretAck, Unsupported,
+    Welcome,
 };
 use vitistack_protocol::message::intent::{HeldSecret, Intent, SecretRow};
 use vitistack_protocol::message::numbered::IntentOutcome;
@@ -44,22 +44,10 @@ const ACK: Duration = Duration::from_secs(60);
 /// How long a session that may only renew lives.
 const RENEWAL: Duration = Duration::from_secs(30);
 
-/// Replies of the control reader that wait to be written.
-const REPLIES: usize = 8;
-
-/// What the control reader wants written.
-enum Reply {
-    /// Boxed, since a channel has room for 32 of the largest variant, at every session.
-    Renewed(Box<(Renewed, Leaf)>),
-    Unsupported(Unsupported),
-}
-
-/// What a task of the session came to.
+/// What the agent has taken.
 enum Done {
     Secret(HeldSecret),
     Intent(Arc<Intent>, IntentAck),
-    /// The agent ended a stream that it had opened.
-    Quiet,
 }
 
 /// Why a session is over: how to close it.
@@ -68,28 +56,35 @@ struct End {
     message: &'static str,
 }
 
-pub(super) async fn run(connection: Connection, leaf: Leaf, context: Context) {
-    // Boxed, as in `server::serve`.
-    match Box::pin(greet(&connection, &leaf, &context)).await {
-        Ok(Some(session)) => session.run().await,
-        Ok(None) => {}
-        Err(error) => {
-            info!(
-                error = %Chain(&error),
-                "a session did not begin"
-            );
-            let end = end_of(&error);
-            connection.close(end.code, end.message);
+/// Serves one agent to the end of its session. What is over soon is boxed at once, as in `server::serve`.
+pub(super) fn run(
+    connection: Connection,
+    leaf: Leaf,
+    context: Context,
+) -> impl Future<Output = ()> {
+    let greeting = Box::pin(greet(connection.clone(), leaf, context));
+    async move {
+        match greeting.await {
+            Ok(Some((session, receive))) => session.run(receive).await,
+            Ok(None) => {}
+            Err(error) => {
+                info!(
+                    error = %Chain(&error),
+                    "a session did not begin"
+                );
+                let end = end_of(&error);
+                connection.close(end.code, end.message);
+            }
         }
     }
 }
 
 /// Hello and Welcome. `None` when the session is over already: it could only renew, or speaks another version.
 async fn greet(
-    connection: &Connection,
-    leaf: &Leaf,
-    context: &Context,
-) -> Result<Option<Session>, Error> {
+    connection: Connection,
+    leaf: Leaf,
+    context: Context,
+) -> Result<Option<(Box<Session>, Receiver)>, Error> {
     let (mut send, mut receive, hello) = within(HELLO, "receive a hello", async {
         let (send, mut receive) = connection.accept(Priority::Control).await?;
         let hello: Hello = receive.receive().await?;
@@ -117,7 +112,7 @@ async fn greet(
     };
     if leaf.is_over(SystemTime::now()) {
         welcome.extensions = Welcome::renew_only_extensions();
-        let renewal = renew_only(&mut send, &mut receive, &welcome, leaf, context);
+        let renewal = renew_only(&mut send, &mut receive, &welcome, &leaf, &context);
         within(RENEWAL, "renew an ended certificate", renewal).await?;
         connection.close(CloseCode::Done, "renewed; dial again");
         return Ok(None);
@@ -138,23 +133,23 @@ async fn greet(
     welcome.session = number;
     welcome.resend = opened.resend;
     welcome.extensions = Welcome::received_extensions(opened.received);
-    let session = Session {
-        connection: connection.clone(),
-        leaf: leaf.clone(),
-        context: context.clone(),
+    let mut session = Box::new(Session {
+        connection,
+        leaf,
+        context,
         number,
         standing,
         send,
-        receive: Some(receive),
-    };
+    });
     info!(
         session = number,
         build = hello.build,
-        remote = %connection.remote(),
+        remote = %session.connection.remote(),
         held = hello.held.len(),
         "agent connected"
     );
-    session.welcome(&welcome).await
+    within(SEND, "send a welcome", session.send.send(&welcome)).await?;
+    Ok(Some((session, receive)))
 }
 
 /// A certificate that has ended may do one thing.
@@ -200,8 +195,6 @@ struct Session {
     number: u64,
     standing: Standing,
     send: Sender,
-    /// Taken by the reader's task.
-    receive: Option<Receiver>,
 }
 
 impl Drop for Session {
@@ -212,41 +205,19 @@ impl Drop for Session {
 }
 
 impl Session {
-    async fn welcome(mut self, welcome: &Welcome) -> Result<Option<Self>, Error> {
-        within(SEND, "send a welcome", self.send.send(welcome)).await?;
-        Ok(Some(self))
-    }
-
-    async fn run(mut self) {
-        let (replies, mut replied) = mpsc::channel(REPLIES);
-        let mut tasks: JoinSet<Result<Done, Error>> = JoinSet::new();
-        if let Some(receive) = self.receive.take() {
-            let reader = ControlReader {
-                receive,
-                replies,
-                leaf: self.leaf.clone(),
-                context: self.context.clone(),
-                number: self.number,
-            };
-            tasks.spawn(reader.run());
-        }
-        tasks.spawn(read_reports(
-            self.connection.clone(),
-            self.leaf.clone(),
-            self.context.clone(),
-            self.number,
-        ));
-        let end = self.serve(&mut tasks, &mut replied).await;
+    async fn run(mut self: Box<Self>, receive: Receiver) {
+        let mut tasks = JoinSet::new();
+        let end = self.serve(receive, &mut tasks).await;
         info!(session = self.number, code = ?end.code, reason = end.message, "session over");
         self.connection.close(end.code, end.message);
         tasks.shutdown().await;
     }
 
-    async fn serve(
-        &mut self,
-        tasks: &mut JoinSet<Result<Done, Error>>,
-        replied: &mut mpsc::Receiver<Reply>,
-    ) -> End {
+    async fn serve(&mut self, receive: Receiver, tasks: &mut JoinSet<Result<Done, Error>>) -> End {
+        // Each lives on until it has its frame: half a frame that was dropped would be lost.
+        let mut control = pin!(control_frame(receive));
+        let mut is_over = false;
+        let mut reports = pin!(report_frame(self.connection.clone(), None));
         let mut roster = self.context.authority.roster().changed();
         let cancel = self.context.cancel.clone();
         let Standing {
@@ -272,7 +243,7 @@ impl Session {
                 .duration_since(SystemTime::now())
                 .unwrap_or_default();
             tokio::select! {
-                // Cancel-safe, all: waiting, `Notify`, `watch`, `mpsc::recv`, `join_next`, sleeping.
+                // Cancel-safe, all: waiting, `Notify`, `watch`, `join_next`, sleeping, and the frames by the above.
                 () = cancel.cancelled() => return End {
                     code: CloseCode::Shutdown,
                     message: "the hub stops",
@@ -295,8 +266,25 @@ impl Session {
                     code: CloseCode::Done,
                     message: "the certificate has ended; dial again to renew it",
                 },
-                Some(reply) = replied.recv() => if let Err(error) = Box::pin(self.reply(reply)).await {
-                    return end_of(&error);
+                taken = &mut control, if !is_over => match taken {
+                    Ok(Some((receive, frame))) => {
+                        // Boxed, as in `server::serve`.
+                        if let Err(error) = Box::pin(self.take(frame)).await {
+                            return end_of(&error);
+                        }
+                        control.set(control_frame(receive));
+                    }
+                    Ok(None) => is_over = true,
+                    Err(error) => return end_of(&error),
+                },
+                taken = &mut reports => match taken.and_then(|(stream, frame)| {
+                    self.take_reports(&frame)?;
+                    Ok(stream)
+                }) {
+                    Ok(stream) => {
+                        reports.set(report_frame(self.connection.clone(), Some(stream)));
+                    }
+                    Err(error) => return end_of(&error),
                 },
                 Some(done) = tasks.join_next() => {
                     let done = match done {
@@ -345,24 +333,67 @@ impl Session {
         Ok(())
     }
 
-    async fn reply(&mut self, reply: Reply) -> Result<(), Error> {
-        match reply {
-            Reply::Renewed(renewal) => {
-                let (renewed, leaf) = *renewal;
-                within(SEND, "send a certificate", self.send.send(&renewed)).await?;
-                info!("certificate renewed");
-                self.context.handle.certificate(
-                    &self.leaf.name,
-                    self.number,
-                    timestamp(leaf.not_after),
-                );
-                self.leaf = leaf;
-                Ok(())
-            }
-            Reply::Unsupported(unsupported) => {
-                within(SEND, "send unsupported", self.send.send(&unsupported)).await
-            }
+    /// A frame of the control stream.
+    async fn take(&mut self, frame: Frame) -> Result<(), Error> {
+        let handle = &self.context.handle;
+        if frame.is::<Health>() {
+            handle.health(&self.leaf.name, self.number, frame.decode()?);
+        } else if frame.is::<Renew>() {
+            self.renew(&frame.decode()?).await?;
+        } else if frame.is::<Unsupported>() {
+            let unsupported: Unsupported = frame.decode()?;
+            warn!(
+                kind = unsupported.kind,
+                version = unsupported.version,
+                "the agent does not understand a frame"
+            );
+        } else {
+            let unsupported = Unsupported {
+                kind: frame.header.kind,
+                version: frame.header.version,
+            };
+            within(SEND, "send unsupported", self.send.send(&unsupported)).await?;
         }
+        Ok(())
+    }
+
+    async fn renew(&mut self, renew: &Renew) -> Result<(), Error> {
+        let authority = &self.context.authority;
+        let (renewed, leaf) = match authority.renew(&self.leaf, renew, SystemTime::now()) {
+            Ok(renewal) => renewal,
+            Err(error) => {
+                warn!(
+                    error = %Chain(&error),
+                    "a renewal was refused"
+                );
+                return Ok(());
+            }
+        };
+        within(SEND, "send a certificate", self.send.send(&renewed)).await?;
+        info!("certificate renewed");
+        let until = timestamp(leaf.not_after);
+        self.context
+            .handle
+            .certificate(&self.leaf.name, self.number, until);
+        self.leaf = leaf;
+        Ok(())
+    }
+
+    /// A frame of a stream of reports.
+    fn take_reports(&self, frame: &Frame) -> Result<(), Error> {
+        // One-way streams of a later version are read over: there is no way to answer on them.
+        if !frame.is::<ReportBatch>() {
+            debug!(kind = frame.header.kind, "a one-way frame was read over");
+            return Ok(());
+        }
+        let mut batch: ReportBatch = frame.decode()?;
+        batch.reports.truncate(BATCH);
+        fault::before("hub.reports.take");
+        self.context
+            .handle
+            .reports(&self.leaf.name, self.number, batch.reports, Instant::now());
+        fault::after("hub.reports.take");
+        Ok(())
     }
 
     fn finished(&self, done: Done) {
@@ -385,90 +416,29 @@ impl Session {
                 handle.intent_acked(agent, self.number, &intent, ack);
                 fault::after("hub.intent.acked");
             }
-            Done::Quiet => {}
         }
     }
 }
 
-/// Reads the control stream; answers go through the session.
-struct ControlReader {
-    receive: Receiver,
-    replies: mpsc::Sender<Reply>,
-    leaf: Leaf,
-    context: Context,
-    number: u64,
+/// The next frame of the control stream; none when the agent has ended it.
+async fn control_frame(mut receive: Receiver) -> Result<Option<(Receiver, Frame)>, Error> {
+    let frame = receive.frame().await?;
+    Ok(frame.map(|frame| (receive, frame)))
 }
 
-impl ControlReader {
-    async fn run(mut self) -> Result<Done, Error> {
-        while let Some(frame) = self.receive.frame().await? {
-            if frame.is::<Health>() {
-                let health = frame.decode()?;
-                self.context
-                    .handle
-                    .health(&self.leaf.name, self.number, health);
-            } else if frame.is::<Renew>() {
-                self.renew(&frame.decode()?).await;
-            } else if frame.is::<Unsupported>() {
-                let unsupported: Unsupported = frame.decode()?;
-                warn!(
-                    kind = unsupported.kind,
-                    version = unsupported.version,
-                    "the agent does not understand a frame"
-                );
-            } else {
-                self.reply(Reply::Unsupported(Unsupported {
-                    kind: frame.header.kind,
-                    version: frame.header.version,
-                }))
-                .await;
-            }
-        }
-        Ok(Done::Quiet)
-    }
-
-    async fn renew(&mut self, renew: &Renew) {
-        match self
-            .context
-            .authority
-            .renew(&self.leaf, renew, SystemTime::now())
-        {
-            Ok(renewal) => self.reply(Reply::Renewed(Box::new(renewal))).await,
-            Err(error) => warn!(
-                error = %Chain(&error),
-                "a renewal was refused"
-            ),
-        }
-    }
-
-    async fn reply(&self, reply: Reply) {
-        // Fails only when the session is over, and this task with it.
-        drop(self.replies.send(reply).await);
-    }
-}
-
-/// Reads report batches. One stream at a time, so that reports are taken in the order in which they were sent.
-async fn read_reports(
+/// The next frame of `stream`, or of the first that comes after it. One stream at a time, so that reports are taken in
+/// the order in which they were sent.
+async fn report_frame(
     connection: Connection,
-    leaf: Leaf,
-    context: Context,
-    number: u64,
-) -> Result<Done, Error> {
+    mut stream: Option<Receiver>,
+) -> Result<(Receiver, Frame), Error> {
     loop {
-        let mut stream = connection.accept_one_way().await?;
-        while let Some(frame) = stream.frame().await? {
-            // One-way streams of a later version are read over: there is no way to answer on them.
-            if !frame.is::<ReportBatch>() {
-                debug!(kind = frame.header.kind, "a one-way frame was read over");
-                continue;
-            }
-            let mut batch: ReportBatch = frame.decode()?;
-            batch.reports.truncate(BATCH);
-            fault::before("hub.reports.take");
-            context
-                .handle
-                .reports(&leaf.name, number, batch.reports, Instant::now());
-            fault::after("hub.reports.take");
+        let mut current = match stream.take() {
+            Some(stream) => stream,
+            None => connection.accept_one_way().await?,
+        };
+        if let Some(frame) = current.frame().await? {
+            return Ok((current, frame));
         }
     }
 }

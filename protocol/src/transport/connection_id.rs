@@ -3,7 +3,7 @@
 //! A packet for a connection that is not known any more is answered with a stateless reset, and its sender dials again at
 //! once (RFC 9000, 10.3). That fails where its ID has come to name a new connection meanwhile: the packet is taken for a
 //! broken one of that, nothing is answered, and the sender waits for its idle time-out. So the random part is long. The
-//! signature lets packets that are none of ours go unanswered; resets are rationed.
+//! signature lets packets that are none of ours go unanswered.
 
 use quinn_proto::{ConnectionId, ConnectionIdGenerator, InvalidCid, RandomConnectionIdGenerator};
 use ring::hmac;

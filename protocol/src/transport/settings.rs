@@ -23,9 +23,6 @@ const WINDOW: u32 = 1024 * 1024;
 /// The hub forgets an agent after this long; the agent's own limit is lower and counts, except on a metered line.
 const HUB_IDLE: Duration = Duration::from_secs(100);
 
-/// Time between two stateless resets: a fleet that is orphaned by a restart asks for its resets within a second.
-const RESETS: Duration = Duration::from_micros(50);
-
 /// What kind of line the agent has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Line {
@@ -99,10 +96,11 @@ impl EndpointKeys {
         let mut config = EndpointConfig::new(Arc::new(reset));
         let id = derive(b"connection id");
         config.cid_generator(move || Box::new(Signed::new(id.as_ref())));
-        // quinn allows 50 resets a second, so ten thousand orphans would wait minutes for theirs. An orphan that gets
-        // none asks again after a time that has doubled with every try. No stranger gains by it: a reset is shorter
-        // than what it answers, and only an ID that carries this endpoint's signature is answered.
-        config.min_reset_interval(RESETS);
+        // Each orphan is answered. quinn allows 50 resets a second, and with any limit but none only one for all packets
+        // that it finds waiting at a time; an orphan that gets none asks again after a time that has doubled with every
+        // try. No stranger gains by it: a reset is shorter than what it answers, and only an ID that carries this
+        // endpoint's signature is answered.
+        config.min_reset_interval(Duration::ZERO);
         config
     }
 }

@@ -52,9 +52,8 @@ impl Download {
         stream.write_all(request.as_bytes()).map_err(line)?;
         let (head, ahead) = head(server, &mut stream)?;
         stream.set_read_timeout(Some(PIECE)).map_err(line)?;
-        let length = head.length.ok_or(Error::Length(server))?;
         let (offset, total) = match head.status {
-            StatusCode::OK => (0, Some(length)),
+            StatusCode::OK => (0, head.length),
             StatusCode::PARTIAL_CONTENT => head.range.unwrap_or((from, None)),
             status => return Err(Error::Status(server, status)),
         };
@@ -62,7 +61,7 @@ impl Download {
             server,
             stream,
             ahead: io::Cursor::new(ahead),
-            left: length,
+            left: head.length.ok_or(Error::Length(server))?,
             offset,
             total,
         })
@@ -152,7 +151,7 @@ fn head(server: SocketAddr, stream: &mut TcpStream) -> Result<(Head, Vec<u8>), E
 fn parse(bytes: &[u8]) -> Result<Option<Head>, httparse::Error> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];
     let mut response = httparse::Response::new(&mut headers);
-    let httparse::Status::Complete(length) = response.parse(bytes)? else {
+    let httparse::Status::Complete(end) = response.parse(bytes)? else {
         return Ok(None);
     };
     let header = |name: &str| {
@@ -167,15 +166,15 @@ fn parse(bytes: &[u8]) -> Result<Option<Head>, httparse::Error> {
         .and_then(|code| StatusCode::from_u16(code).ok())
         .ok_or(httparse::Error::Status)?;
     // A length beside a coding is not that of the body (RFC 9112, 6.3).
-    let length_of_body = match header("transfer-encoding") {
+    let length = match header("transfer-encoding") {
         Some(_) => None,
         None => header("content-length").and_then(|value| value.parse().ok()),
     };
     Ok(Some(Head {
         status,
-        length: length_of_body,
+        length,
         range: header("content-range").and_then(range_of),
-        bytes: length,
+        bytes: end,
     }))
 }
 

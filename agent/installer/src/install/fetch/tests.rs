@@ -56,10 +56,7 @@ async fn serve(answers: Vec<Answer>) -> (SocketAddr, JoinSet<()>) {
                 Answer::BreakAfter(count) => (part(from), &whole[from..from + count]),
                 Answer::All => (part(from), &whole[from..]),
                 Answer::NoRanges => (part(0), &whole[..]),
-                Answer::Status(status) => (
-                    format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n"),
-                    &[][..],
-                ),
+                Answer::Status(status) => (format!("HTTP/1.1 {status}\r\n\r\n"), &[][..]),
             };
             stream.write_all(head.as_bytes()).await.unwrap();
             // The client may have hung up.
