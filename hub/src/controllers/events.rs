@@ -19,8 +19,8 @@ const CAPACITY: usize = 512;
 /// What the API takes as a note: 1 KiB.
 const NOTE: usize = 1024;
 /// Events of which a repetition is counted and not written anew. The library remembers each for six minutes, at some
-/// 3 KiB, and looks through all of them for each new one: a fleet that comes back would cost megabytes.
-const REMEMBERED: usize = 256;
+/// 4 KiB, and looks through all of them for each new one: a fleet that comes back would cost megabytes.
+const REMEMBERED: usize = 56;
 /// Deadline of one write.
 const DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
 
