@@ -8,11 +8,11 @@ use crate::netboot::slot::{InstallerBoot, Mac, Purpose, Slot};
 mod tests;
 
 /// For the kernel: console on the screen and, last and thus the one that PID 1 writes to, on the serial line that a BMC
-/// forwards. What the kernel does not know becomes PID 1's environment: with these two the C library gives large pieces
-/// of memory back as soon as they are free, so that a small server needs no more than the installer uses, whatever image
-/// it gets. Nothing secret ever stands here: every process of the server can read it.
-const COMMAND_LINE: &str =
-    "console=tty0 console=ttyS0,115200n8 MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=131072";
+/// forwards. No huge pages, and two settings of the C library, which reach PID 1 since the kernel does not know them: the
+/// installer then takes the memory that it uses and gives large pieces back at once, whatever image a small server gets.
+/// Nothing secret ever stands here: every process of the server can read it.
+const COMMAND_LINE: &str = "console=tty0 console=ttyS0,115200n8 transparent_hugepage=never MALLOC_ARENA_MAX=1 \
+                            MALLOC_MMAP_THRESHOLD_=131072";
 
 /// The script for the server of `slot`, from the HTTP service at `server`.
 pub(crate) fn render(slot: &Slot, server: SocketAddrV4) -> String {
