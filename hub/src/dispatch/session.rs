@@ -4,12 +4,13 @@
 //! for room on the line nothing is read, and the agent waits too. Each intent or secret under way has a short task in the
 //! session's `JoinSet`.
 
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 use vitistack_fault as fault;
@@ -54,6 +55,12 @@ enum Done {
 struct End {
     code: CloseCode,
     message: &'static str,
+}
+
+impl End {
+    fn new(code: CloseCode, message: &'static str) -> Self {
+        Self { code, message }
+    }
 }
 
 /// Serves one agent to the end of its session. What is over soon is boxed at once, as in `server::serve`.
@@ -207,13 +214,17 @@ impl Drop for Session {
 impl Session {
     async fn run(mut self: Box<Self>, receive: Receiver) {
         let mut tasks = JoinSet::new();
-        let end = self.serve(receive, &mut tasks).await;
+        let Err(end) = self.serve(receive, &mut tasks).await;
         info!(session = self.number, code = ?end.code, reason = end.message, "session over");
         self.connection.close(end.code, end.message);
         tasks.shutdown().await;
     }
 
-    async fn serve(&mut self, receive: Receiver, tasks: &mut JoinSet<Result<Done, Error>>) -> End {
+    async fn serve(
+        &mut self,
+        receive: Receiver,
+        tasks: &mut JoinSet<Result<Done, Error>>,
+    ) -> Result<Infallible, End> {
         // Each lives on until it has its frame: half a frame that was dropped would be lost.
         let mut control = pin!(control_frame(receive));
         let mut is_over = false;
@@ -225,17 +236,13 @@ impl Session {
             superseded,
             resumed,
         } = self.standing.clone();
+        let over = |code, message| Err(End::new(code, message));
         loop {
             let roster_now = self.context.authority.roster();
             if !roster_now.admits(&self.leaf.name, &self.leaf.enrolment) {
-                return End {
-                    code: CloseCode::Revoked,
-                    message: "the agent is not admitted any more",
-                };
+                return over(CloseCode::Revoked, "the agent is not admitted any more");
             }
-            if let Err(error) = self.push(tasks).await {
-                return end_of(&error);
-            }
+            self.push(tasks).await.map_err(failed)?;
             // A session does not outlive its certificate; an agent that renewed in time has moved this on.
             let left = self
                 .leaf
@@ -244,64 +251,36 @@ impl Session {
                 .unwrap_or_default();
             tokio::select! {
                 // Cancel-safe, all: waiting, `Notify`, `watch`, `join_next`, sleeping, and the frames by the above.
-                () = cancel.cancelled() => return End {
-                    code: CloseCode::Shutdown,
-                    message: "the hub stops",
-                },
-                () = superseded.cancelled() => return End {
-                    code: CloseCode::Superseded,
-                    message: "a later session of this agent has taken over",
-                },
-                () = resumed.cancelled() => return End {
-                    code: CloseCode::Done,
-                    message: "resumed; dial again",
-                },
+                () = cancel.cancelled() => return over(CloseCode::Shutdown, "the hub stops"),
+                () = superseded.cancelled() => return over(
+                    CloseCode::Superseded,
+                    "a later session of this agent has taken over",
+                ),
+                () = resumed.cancelled() => return over(CloseCode::Done, "resumed; dial again"),
                 () = wake.notified() => {}
                 _ = roster.changed() => {}
                 ending = self.connection.closed() => {
                     debug!(%ending, "the connection ended");
-                    return End { code: CloseCode::Done, message: "the connection ended" };
+                    return over(CloseCode::Done, "the connection ended");
                 }
-                () = sleep(left) => return End {
-                    code: CloseCode::Done,
-                    message: "the certificate has ended; dial again to renew it",
-                },
-                taken = &mut control, if !is_over => match taken {
-                    Ok(Some((receive, frame))) => {
+                () = sleep(left) => return over(
+                    CloseCode::Done,
+                    "the certificate has ended; dial again to renew it",
+                ),
+                taken = &mut control, if !is_over => match taken.map_err(failed)? {
+                    Some((receive, frame)) => {
                         // Boxed, as in `server::serve`.
-                        if let Err(error) = Box::pin(self.take(frame)).await {
-                            return end_of(&error);
-                        }
+                        Box::pin(self.take(frame)).await.map_err(failed)?;
                         control.set(control_frame(receive));
                     }
-                    Ok(None) => is_over = true,
-                    Err(error) => return end_of(&error),
+                    None => is_over = true,
                 },
-                taken = &mut reports => match taken.and_then(|(stream, frame)| {
-                    self.take_reports(&frame)?;
-                    Ok(stream)
-                }) {
-                    Ok(stream) => {
-                        reports.set(report_frame(self.connection.clone(), Some(stream)));
-                    }
-                    Err(error) => return end_of(&error),
-                },
-                Some(done) = tasks.join_next() => {
-                    let done = match done {
-                        Ok(done) => done,
-                        Err(error) => {
-                            warn!(error = %Chain(&error), "a stream's task ended badly");
-                            return End { code: CloseCode::Internal, message: "internal fault" };
-                        }
-                    };
-                    match done {
-                        Ok(done) => self.finished(done),
-                        Err(error) => {
-                            info!(error = %Chain(&error), "a stream failed");
-                            return end_of(&error);
-                        }
-                    }
+                taken = &mut reports => {
+                    let (stream, frame) = taken.map_err(failed)?;
+                    self.take_reports(&frame).map_err(failed)?;
+                    reports.set(report_frame(self.connection.clone(), Some(stream)));
                 }
+                Some(done) = tasks.join_next() => self.finished(done)?,
             }
         }
     }
@@ -396,7 +375,13 @@ impl Session {
         Ok(())
     }
 
-    fn finished(&self, done: Done) {
+    /// A task of an intent or a secret has ended.
+    fn finished(&self, done: Result<Result<Done, Error>, JoinError>) -> Result<(), End> {
+        let done = done.map_err(|error| {
+            warn!(error = %Chain(&error), "a stream's task ended badly");
+            End::new(CloseCode::Internal, "internal fault")
+        })?;
+        let done = done.map_err(failed)?;
         let (handle, agent) = (&self.context.handle, &self.leaf.name);
         match done {
             Done::Secret(held) => handle.secret_acked(agent, self.number, held),
@@ -417,6 +402,7 @@ impl Session {
                 fault::after("hub.intent.acked");
             }
         }
+        Ok(())
     }
 }
 
@@ -475,20 +461,16 @@ async fn deliver_intent(connection: Connection, intent: Arc<Intent>) -> Result<D
     Ok(Done::Intent(intent, ack))
 }
 
+fn failed(error: Error) -> End {
+    info!(error = %Chain(&error), "a stream failed");
+    end_of(&error)
+}
+
 fn end_of(error: &Error) -> End {
     match error.class() {
-        Class::Protocol => End {
-            code: CloseCode::Protocol,
-            message: "a frame was not acceptable",
-        },
-        Class::Retry => End {
-            code: CloseCode::Timeout,
-            message: "no answer in time",
-        },
-        Class::Fatal => End {
-            code: CloseCode::Internal,
-            message: "internal fault",
-        },
+        Class::Protocol => End::new(CloseCode::Protocol, "a frame was not acceptable"),
+        Class::Retry => End::new(CloseCode::Timeout, "no answer in time"),
+        Class::Fatal => End::new(CloseCode::Internal, "internal fault"),
     }
 }
 
