@@ -53,8 +53,10 @@ pub fn look(disk: &Disk, order: &Order) -> io::Result<Found> {
     Ok(Found::Nothing)
 }
 
-/// Empties both ends of the disk and puts the mark there: half an old system and half a new one must not boot.
+/// Empties both ends of the disk and puts the mark there: half an old system and half a new one must not boot. A server
+/// that died before the mark was down writes nothing that is there already.
 pub(super) fn begin(disk: &Disk, order: &Order) -> io::Result<()> {
+    let disk = &disk.sparing()?;
     empty(disk)?;
     disk.write(HEAD - BLOCK as u64, &mark(order))?;
     disk.sync()

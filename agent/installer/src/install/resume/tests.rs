@@ -135,6 +135,24 @@ fn an_image_that_broke_off_is_gone_on_with_and_nothing_is_written_twice() {
 }
 
 #[test]
+fn a_disk_whose_ends_are_empty_already_gets_only_the_mark() {
+    let lab = Lab::new();
+    let begin = || {
+        let before = written();
+        begin(&lab.disk(), &lab.order).unwrap();
+        written() - before
+    };
+    assert!(begin() >= 2 * MIB as u64);
+    assert_eq!(lab.look(), Found::Part);
+    // The server died before the mark was down.
+    lab.disk().write((MIB - BLOCK) as u64, &[0; BLOCK]).unwrap();
+    assert_eq!(begin(), BLOCK as u64);
+    assert_eq!(lab.look(), Found::Part);
+    assert_eq!(lab.bytes()[..MIB - BLOCK], vec![0; MIB - BLOCK]);
+    assert_eq!(lab.bytes()[DISK - MIB..], vec![0; MIB]);
+}
+
+#[test]
 fn a_whole_image_is_checked_and_not_written_again() {
     let lab = Lab::new();
     lab.write(lab.image.len());
