@@ -35,9 +35,7 @@ impl Lane {
         if proven.and_then(Value::as_str).map(str::to_owned) != operations.first().cloned() {
             wrong.push(format!("the host's proof names operation {proven:?}"));
         }
-        // Behind the mark on the disk, before the first byte of the image. What is killed before it has done nothing that
-        // would have to be gone on with, and says "writing" again.
-        let begun = serial.matches("installer.ends.empty.after").count();
+        let begun = begun(&serial);
         if begun != 1 {
             wrong.push(format!("{begun} installations were begun"));
         }
@@ -120,4 +118,72 @@ fn deaths_so_far(serial: &str, outcome: &Outcome, lane: &Lane, mark: &Mark) -> u
         lane.agent.killed().len() - mark.agent_killed + lane.hub.killed().len() - mark.hub_killed;
     let resets = serial.matches("fault: killed ").count();
     (programs + resets + outcome.killed.len()) as u64
+}
+
+/// How often the serial line says that an installation was begun: behind the mark on the disk, before the first byte of
+/// the image. What is killed before the mark has done nothing that would have to be gone on with, and empties the ends
+/// again; what is killed between the mark and the word of it is gone on with.
+fn begun(serial: &str) -> usize {
+    let (before, after) = ("installer.ends.empty.before", "installer.ends.empty.after");
+    let unsaid = serial
+        .rsplit_once(before)
+        .is_some_and(|(_, rest)| !rest.contains(after));
+    serial.matches(after).count() + usize::from(unsaid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_installation_counts_once_its_mark_is_down_whether_that_was_said_or_not() {
+        let (hit, killed) = (
+            |point: &str| format!("fault: hit {point}\r\n"),
+            |point: &str| format!("fault: killed {point}\r\n"),
+        );
+        let (before, after) = ("installer.ends.empty.before", "installer.ends.empty.after");
+        let (sync, piece) = ("installer.disk.fsync.after", "installer.piece.write.before");
+        for (what, lines, count) in [
+            ("nothing", vec![], 0),
+            ("no death", vec![hit(before), hit(after), hit(piece)], 1),
+            (
+                "before all",
+                vec![killed(before), hit(before), hit(after)],
+                1,
+            ),
+            (
+                "before the mark",
+                vec![hit(before), killed(sync), hit(before), hit(after)],
+                1,
+            ),
+            (
+                "behind the mark",
+                vec![hit(before), hit(sync), killed(sync), hit(piece)],
+                1,
+            ),
+            (
+                "once it was said",
+                vec![hit(before), killed(after), hit(piece)],
+                1,
+            ),
+            (
+                "twice",
+                vec![
+                    hit(before),
+                    hit(after),
+                    killed(piece),
+                    hit(before),
+                    hit(after),
+                ],
+                2,
+            ),
+            (
+                "twice, unsaid",
+                vec![hit(before), hit(after), killed(piece), hit(before)],
+                2,
+            ),
+        ] {
+            assert_eq!(begun(&lines.concat()), count, "{what}");
+        }
+    }
 }
