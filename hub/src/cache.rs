@@ -37,7 +37,7 @@ pub(crate) struct Cache<K> {
 #[derive(Debug)]
 struct Objects<K> {
     by_name: BTreeMap<Name, Arc<K>>,
-    by_uid: HashMap<Uid, Name>,
+    by_uid: HashMap<Uid, Arc<K>>,
 }
 
 impl<K> Default for Cache<K> {
@@ -86,10 +86,15 @@ impl<K: Resource> Cache<K> {
         {
             return Seen::Stale;
         }
-        if let Some(uid) = uid_of(&object) {
-            objects.by_uid.insert(uid, name.clone());
+        let object = Arc::new(object);
+        let before = objects.by_name.insert(name, Arc::clone(&object));
+        if let Some(uid) = before.as_deref().and_then(uid_of) {
+            objects.by_uid.remove(&uid);
         }
-        match objects.by_name.insert(name, Arc::new(object)) {
+        if let Some(uid) = uid_of(object.as_ref()) {
+            objects.by_uid.insert(uid, object);
+        }
+        match before {
             None => Seen::New,
             Some(before) => Seen::Changed(before),
         }
@@ -142,8 +147,7 @@ impl<K: Resource> Cache<K> {
 
     /// The object of this UID.
     pub(crate) fn by_uid(&self, uid: Uid) -> Option<Arc<K>> {
-        let objects = self.read();
-        objects.by_name.get(objects.by_uid.get(&uid)?).cloned()
+        self.read().by_uid.get(&uid).cloned()
     }
 
     /// All objects, by namespace and name.

@@ -49,6 +49,8 @@ fn an_object_made_anew_replaces_its_predecessor_whatever_its_version() {
         "a late event of the old one"
     );
     assert_eq!(version(&cache, "a").as_deref(), Some("3"));
+    let found = |uid: &str| cache.by_uid(uid.parse().expect("a UUID")).is_some();
+    assert!(!found(FIRST) && found(SECOND));
 }
 
 #[test]

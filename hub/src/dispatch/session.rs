@@ -28,7 +28,7 @@ use vitistack_protocol::transport::{
 };
 
 use super::server::Context;
-use super::state::{SessionInfo, Standing, Work};
+use super::state::{Over, SessionInfo, Standing, Work};
 
 /// The protocol version that this build speaks.
 const VERSION: u16 = 1;
@@ -231,16 +231,22 @@ impl Session {
         let mut reports = pin!(report_frame(self.connection.clone(), None));
         let mut roster = self.context.authority.roster().changed();
         let cancel = self.context.cancel.clone();
-        let Standing {
-            wake,
-            superseded,
-            resumed,
-        } = self.standing.clone();
+        let standing = self.standing.clone();
         let over = |code, message| Err(End::new(code, message));
         loop {
             let roster_now = self.context.authority.roster();
             if !roster_now.admits(&self.leaf.name, &self.leaf.enrolment) {
                 return over(CloseCode::Revoked, "the agent is not admitted any more");
+            }
+            match standing.over() {
+                None => {}
+                Some(Over::Superseded) => {
+                    return over(
+                        CloseCode::Superseded,
+                        "a later session of this agent has taken over",
+                    );
+                }
+                Some(Over::Resumed) => return over(CloseCode::Done, "resumed; dial again"),
             }
             self.push(tasks).await.map_err(failed)?;
             // A session does not outlive its certificate; an agent that renewed in time has moved this on.
@@ -252,12 +258,7 @@ impl Session {
             tokio::select! {
                 // Cancel-safe, all: waiting, `Notify`, `watch`, `join_next`, sleeping, and the frames by the above.
                 () = cancel.cancelled() => return over(CloseCode::Shutdown, "the hub stops"),
-                () = superseded.cancelled() => return over(
-                    CloseCode::Superseded,
-                    "a later session of this agent has taken over",
-                ),
-                () = resumed.cancelled() => return over(CloseCode::Done, "resumed; dial again"),
-                () = wake.notified() => {}
+                () = standing.changed() => {}
                 _ = roster.changed() => {}
                 ending = self.connection.closed() => {
                     debug!(%ending, "the connection ended");

@@ -7,7 +7,7 @@
 mod conflict;
 mod peer;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,8 +22,8 @@ use vitistack_protocol::message::report::Report;
 use super::Change;
 use conflict::position;
 pub use conflict::{Accept, Ahead, Conflict};
-pub(crate) use peer::Standing;
 use peer::{Live, Peer};
+pub(crate) use peer::{Over, Standing};
 
 /// How long an unacked report of an object that no controller has claimed holds back the acks behind it. Long enough
 /// for a starting hub to have compiled every intent; the agent keeps its last report of live objects anyway.
@@ -93,7 +93,8 @@ pub(crate) struct State {
     epoch: HubEpoch,
     sessions: u64,
     desired: HashMap<Uid, Desired>,
-    peers: HashMap<AgentName, Peer>,
+    /// A tree: a table has room for up to twice as many as there are.
+    peers: BTreeMap<AgentName, Peer>,
 }
 
 impl State {
@@ -102,7 +103,7 @@ impl State {
             epoch,
             sessions: 0,
             desired: HashMap::new(),
-            peers: HashMap::new(),
+            peers: BTreeMap::new(),
         }
     }
 
@@ -186,7 +187,7 @@ impl State {
             live.secrets.remove(name);
         }
         live.due.insert(uid);
-        live.standing.wake.notify_one();
+        live.standing.wake();
     }
 
     pub(crate) fn forget(&mut self, uid: Uid) {
@@ -258,7 +259,7 @@ impl State {
             if let Some(live) = &mut peer.live
                 && (live.ask_again(now) || before != peer.waiting.len())
             {
-                live.standing.wake.notify_one();
+                live.standing.wake();
             }
         }
     }
@@ -298,7 +299,7 @@ impl State {
         let received = peer.received;
         let live = Box::new(Live::new(hello, info, standing));
         if let Some(old) = peer.live.replace(live) {
-            old.standing.superseded.cancel();
+            old.standing.end(Over::Superseded);
         }
         let objects: Vec<Uid> = peer.objects.iter().copied().collect();
         let mut changes = vec![Change::Session(agent.clone())];
@@ -388,7 +389,7 @@ impl State {
         if let Some(live) = self.live_mut(agent, session) {
             live.secrets_under_way.remove(&held.name);
             live.secrets.insert(held.name, held.digest);
-            live.standing.wake.notify_one();
+            live.standing.wake();
         }
     }
 
@@ -406,7 +407,7 @@ impl State {
         };
         let uid = sent.object.uid;
         live.answered(sent, ack, now);
-        live.standing.wake.notify_one();
+        live.standing.wake();
         let mut changes = vec![Change::Acked(uid, sent.fence, ack.outcome)];
         if live.info.conflict.is_some() {
             changes.push(Change::Session(agent.clone()));
@@ -475,7 +476,7 @@ impl State {
         let peer = self.peers.entry(agent.clone()).or_default();
         peer.accept = Some(accept);
         if let Some(live) = &peer.live {
-            live.standing.resumed.cancel();
+            live.standing.end(Over::Resumed);
         }
         vec![Change::Session(agent.clone())]
     }
@@ -577,7 +578,7 @@ impl State {
 
     fn wake(&self, agent: &AgentName) {
         if let Some(live) = self.live(agent) {
-            live.standing.wake.notify_one();
+            live.standing.wake();
         }
     }
 

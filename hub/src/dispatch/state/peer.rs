@@ -1,11 +1,10 @@
 //! One agent: what is remembered of it between sessions, and what a live session knows.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 use vitistack_protocol::ids::{Digest, Fence, Sequence, Uid};
 use vitistack_protocol::message::control::{Held, Hello, IntentAck};
 use vitistack_protocol::message::intent::{Intent, SecretName, SecretRow};
@@ -21,15 +20,46 @@ const UNCLAIMED_REPORTS: usize = 8192;
 /// After which time a full store is asked again.
 const FULL_AGAIN: Duration = Duration::from_secs(30);
 
-/// How the state reaches the task of a session.
+/// How the state reaches the task of a session: a word and a wake, because there are as many as agents.
 #[derive(Clone, Default)]
-pub(crate) struct Standing {
-    /// There may be work or an ack to send.
-    pub(crate) wake: Arc<Notify>,
+pub(crate) struct Standing(Arc<Word>);
+
+#[derive(Default)]
+struct Word {
+    wake: Notify,
+    over: OnceLock<Over>,
+}
+
+/// Why a session has to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Over {
     /// A later session of the same agent has begun.
-    pub(crate) superseded: CancellationToken,
+    Superseded,
     /// A person has resumed the agent, which has to dial again for that.
-    pub(crate) resumed: CancellationToken,
+    Resumed,
+}
+
+impl Standing {
+    /// There may be work or an ack to send.
+    pub(super) fn wake(&self) {
+        self.0.wake.notify_one();
+    }
+
+    /// The session has to end; the first reason stands.
+    pub(super) fn end(&self, over: Over) {
+        self.0.over.get_or_init(|| over);
+        self.wake();
+    }
+
+    /// Whether the session has to end.
+    pub(crate) fn over(&self) -> Option<Over> {
+        self.0.over.get().copied()
+    }
+
+    /// Waits for either. Cancel-safe; one that came since the last wait is not missed.
+    pub(crate) async fn changed(&self) {
+        self.0.wake.notified().await;
+    }
 }
 
 /// A report that the API has not taken over yet.
@@ -55,7 +85,7 @@ pub(super) struct Peer {
     pub(super) received: Sequence,
     /// Whose state counts where the agent is ahead; `None` while nobody has chosen.
     pub(super) accept: Option<Accept>,
-    /// Boxed: the table of peers has room for up to twice as many as there are.
+    /// Boxed: more agents are known than connected.
     pub(super) live: Option<Box<Live>>,
 }
 

@@ -411,7 +411,6 @@ fn a_later_session_supersedes_and_the_earlier_one_can_do_nothing_more() {
     let (mut state, a) = (State::new(HubEpoch(1)), agent("a"));
     state.desire(&a, intent(1, fence(1, 1), 1));
     let first = Standing::default();
-    let superseded = first.superseded.clone();
     let info = || SessionInfo {
         agent: a.clone(),
         session: 0,
@@ -422,10 +421,13 @@ fn a_later_session_supersedes_and_the_earlier_one_can_do_nothing_more() {
         conflict: None,
         certificate_until: Timestamp::UNIX_EPOCH,
     };
-    let old = state.open(&hello(0, Vec::new()), info(), first).0.session;
+    let old = state
+        .open(&hello(0, Vec::new()), info(), first.clone())
+        .0
+        .session;
     let second = state.open(&hello(0, Vec::new()), info(), Standing::default());
     let new = second.0.session;
-    assert!(superseded.is_cancelled());
+    assert_eq!(first.over(), Some(Over::Superseded));
     assert!(state.next(&a, old).is_empty());
     assert!(
         state

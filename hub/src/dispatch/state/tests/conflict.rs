@@ -63,9 +63,9 @@ fn resumed(accept: Accept) -> (State, AgentName, u64, Vec<Change>) {
 fn who_resumes_a_session_makes_the_agent_dial_again() {
     let (mut state, a, standing) = (State::new(HubEpoch(3)), agent("a"), Standing::default());
     state.open(&hello(9, Vec::new()), info(&a), standing.clone());
-    assert!(!standing.resumed.is_cancelled());
+    assert_eq!(standing.over(), None);
     state.resume(&a, Accept::Hub, HubEpoch(10));
-    assert!(standing.resumed.is_cancelled());
+    assert_eq!(standing.over(), Some(Over::Resumed));
     assert_eq!(state.epoch(), HubEpoch(10));
 }
 
