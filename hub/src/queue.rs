@@ -7,7 +7,7 @@
 //! number of keys is bounded by the number of objects.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -130,7 +130,8 @@ enum SlotState {
 /// The pure part of the queue.
 #[derive(Debug, Default)]
 pub(crate) struct Schedule {
-    slots: HashMap<Key, Slot>,
+    /// A tree, as the others: it gives back what a resync of many objects took.
+    slots: BTreeMap<Key, Slot>,
     ready: BTreeSet<(Priority, u64, Key)>,
     waiting: BTreeSet<(Reverse<Instant>, Key)>,
     order: u64,

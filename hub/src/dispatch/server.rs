@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::field::{Empty, display};
@@ -148,10 +148,12 @@ impl Server {
                 // Cancel-safe, all: waiting, accepting (see `Listener::accept`), ticks and `join_next`.
                 () = cancel.cancelled() => break Ok(()),
                 _ = roster.join_next(), if !cancel.is_cancelled() => break Err(Error::Roster),
+                // Before accepting: strangers who keep dialling hold no session up.
+                Some(done) = tasks.join_next() => go_on(done, &mut tasks),
                 incoming = listener.accept() => {
                     let Some(incoming) = incoming else { break Ok(()) };
                     let span = info_span!("connection", remote = %incoming.remote(), agent = Empty);
-                    tasks.spawn(serve(incoming, context.clone()).instrument(span));
+                    tasks.spawn(arrive(incoming, context.clone()).instrument(span));
                 }
                 _ = sweep.tick() => handle.sweep(Instant::now()),
                 _ = own_certificate.tick() => {
@@ -168,11 +170,6 @@ impl Server {
                         Err(error) => break Err(error),
                     }
                 }
-                Some(done) = tasks.join_next() => {
-                    if let Err(error) = done {
-                        warn!(error = %Chain(&error), "a connection's task ended badly");
-                    }
-                }
             }
         };
         context.cancel.cancel();
@@ -187,19 +184,40 @@ impl Server {
     }
 }
 
-/// What is over soon is boxed: the task of a session, of which there are thousands, is as large as the largest of what it
-/// ever waits for.
-async fn serve(incoming: Incoming, context: Context) {
-    match Box::pin(incoming.handshake()).await {
-        Ok(Arrival::Session { connection, leaf }) => {
-            Span::current().record("agent", display(&leaf.name));
-            session::run(connection, leaf, context).await;
+/// How a task of a connection ends: perhaps with a session that has begun.
+type Ended = Option<(session::Begun, Span)>;
+
+/// Lets a session that has begun run, in a task of its own.
+fn go_on(done: Result<Ended, JoinError>, tasks: &mut JoinSet<Ended>) {
+    match done {
+        Ok(None) => {}
+        Ok(Some((session, span))) => {
+            let session = async {
+                session.run().await;
+                None
+            };
+            tasks.spawn(session.instrument(span));
         }
-        Ok(Arrival::Join { connection }) => Box::pin(join::run(connection, context)).await,
+        Err(error) => warn!(error = %Chain(&error), "a connection's task ended badly"),
+    }
+}
+
+/// The handshake, and all of a join. A session that has begun gets a task of its own: there are thousands, and a task is
+/// as large as the largest of what it ever waits for.
+async fn arrive(incoming: Incoming, context: Context) -> Ended {
+    match incoming.handshake().await {
+        Ok(Arrival::Session { connection, leaf }) => {
+            let span = Span::current();
+            span.record("agent", display(&leaf.name));
+            let session = session::begin(connection, leaf, context).await?;
+            return Some((session, span));
+        }
+        Ok(Arrival::Join { connection }) => join::run(connection, context).await,
         // Strangers and storms end here too, so it is no warning.
         Err(error) => debug!(
             error = %Chain(&error),
             "a handshake failed"
         ),
     }
+    None
 }

@@ -63,25 +63,31 @@ impl End {
     }
 }
 
-/// Serves one agent to the end of its session. What is over soon is boxed at once, as in `server::serve`.
-pub(super) fn run(
-    connection: Connection,
-    leaf: Leaf,
-    context: Context,
-) -> impl Future<Output = ()> {
-    let greeting = Box::pin(greet(connection.clone(), leaf, context));
-    async move {
-        match greeting.await {
-            Ok(Some((session, receive))) => session.run(receive).await,
-            Ok(None) => {}
-            Err(error) => {
-                info!(
-                    error = %Chain(&error),
-                    "a session did not begin"
-                );
-                let end = end_of(&error);
-                connection.close(end.code, end.message);
-            }
+/// A session after its Welcome. Dropped, it is over.
+pub(super) struct Begun {
+    session: Box<Session>,
+    receive: Receiver,
+}
+
+impl Begun {
+    /// Serves the agent to the end of the session.
+    pub(super) fn run(self) -> impl Future<Output = ()> {
+        self.session.run(self.receive)
+    }
+}
+
+/// Greets an agent. `None` when that was all.
+pub(super) async fn begin(connection: Connection, leaf: Leaf, context: Context) -> Option<Begun> {
+    match greet(connection.clone(), leaf, context).await {
+        Ok(begun) => begun,
+        Err(error) => {
+            info!(
+                error = %Chain(&error),
+                "a session did not begin"
+            );
+            let end = end_of(&error);
+            connection.close(end.code, end.message);
+            None
         }
     }
 }
@@ -91,7 +97,7 @@ async fn greet(
     connection: Connection,
     leaf: Leaf,
     context: Context,
-) -> Result<Option<(Box<Session>, Receiver)>, Error> {
+) -> Result<Option<Begun>, Error> {
     let (mut send, mut receive, hello) = within(HELLO, "receive a hello", async {
         let (send, mut receive) = connection.accept(Priority::Control).await?;
         let hello: Hello = receive.receive().await?;
@@ -156,7 +162,7 @@ async fn greet(
         "agent connected"
     );
     within(SEND, "send a welcome", session.send.send(&welcome)).await?;
-    Ok(Some((session, receive)))
+    Ok(Some(Begun { session, receive }))
 }
 
 /// A certificate that has ended may do one thing.
@@ -270,7 +276,7 @@ impl Session {
                 ),
                 taken = &mut control, if !is_over => match taken.map_err(failed)? {
                     Some((receive, frame)) => {
-                        // Boxed, as in `server::serve`.
+                        // Boxed: it is over soon, and the session's task is as large as what it waits for.
                         Box::pin(self.take(frame)).await.map_err(failed)?;
                         control.set(control_frame(receive));
                     }
