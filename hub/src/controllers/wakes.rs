@@ -22,6 +22,9 @@ use crate::dispatch::Change;
 use crate::kinds::is_deleting;
 use crate::queue::{Key, Kind, Priority};
 
+#[cfg(test)]
+mod tests;
+
 /// A kind whose changes wake others.
 pub(super) trait Woken: write::Object {
     /// The object changed, or is new.
@@ -72,9 +75,10 @@ impl Hub {
         }
     }
 
-    fn wake_hosts(&self, choose: impl Fn(&BareMetalHost) -> bool) {
+    fn wake_hosts(&self, priority: Priority, choose: impl Fn(&BareMetalHost) -> bool) {
         for host in self.caches.hosts.select(choose) {
-            self.wake(Kind::BareMetalHost, host.as_ref());
+            let host = key(Kind::BareMetalHost, host.as_ref());
+            self.queue.add(host, priority);
         }
     }
 
@@ -199,7 +203,7 @@ impl Woken for MachineProvider {
 
 fn around_provider(hub: &Hub, provider: &MachineProvider) {
     let (name, namespace) = (provider.name_any(), provider.namespace());
-    hub.wake_hosts(|host| {
+    hub.wake_hosts(Priority::Update, |host| {
         host.spec.machine_provider_ref.name == name && host.namespace() == namespace
     });
     hub.wake_machines(|machine| {
@@ -232,7 +236,7 @@ impl Woken for Agent {
 
 fn around_agents(hub: &Hub) {
     hub.wake_providers(Priority::Update, |_| true);
-    hub.wake_hosts(|_| true);
+    hub.wake_hosts(Priority::Update, |_| true);
     hub.wake_machines(|_| true);
 }
 
@@ -240,7 +244,7 @@ impl Woken for Machine {
     fn changed(hub: &Hub, object: &Self, before: Option<&Self>) {
         hub.queue
             .add(key(Kind::Machine, object), urgency(object, before));
-        around_claim(hub, object);
+        around_claim(hub, object, false);
         let place = |machine: &Self| machine.status.as_ref()?.placement.clone();
         let phase = |machine: &Self| machine.status.as_ref()?.phase;
         if before
@@ -252,16 +256,22 @@ impl Woken for Machine {
 
     fn gone(hub: &Hub, object: &Self) {
         hub.reservations.end(object);
-        around_claim(hub, object);
+        around_claim(hub, object, true);
         around_count(hub, object);
         // A place in a quota may have become free.
         hub.wake_machines(is_unplaced);
     }
 }
 
-fn around_claim(hub: &Hub, machine: &Machine) {
+fn around_claim(hub: &Hub, machine: &Machine, is_gone: bool) {
     let uid = machine.uid().unwrap_or_default();
-    hub.wake_hosts(|host| {
+    // What a host tells of a Machine on its way in is an account; on the way out its own release hangs on it.
+    let priority = if is_gone || is_deleting(machine) {
+        Priority::Update
+    } else {
+        Priority::Account
+    };
+    hub.wake_hosts(priority, |host| {
         let claimed = host
             .spec
             .consumer_ref
@@ -288,10 +298,22 @@ fn around_count(hub: &Hub, machine: &Machine) {
     hub.wake_datacenters(Priority::Account);
 }
 
+/// A claim is news for the Machine. The host only tells it again, to the API and to the agent, which goes by the
+/// Machine's own intent; often with what the Machine reports next, in one write.
+fn host_urgency(host: &BareMetalHost, before: Option<&BareMetalHost>) -> Priority {
+    let was_free = before.is_some_and(|before| before.spec.consumer_ref.is_none());
+    match urgency(host, before) {
+        Priority::Update if was_free && host.spec.consumer_ref.is_some() => Priority::Account,
+        urgency => urgency,
+    }
+}
+
 impl Woken for BareMetalHost {
     fn changed(hub: &Hub, object: &Self, before: Option<&Self>) {
-        hub.queue
-            .add(key(Kind::BareMetalHost, object), urgency(object, before));
+        hub.queue.add(
+            key(Kind::BareMetalHost, object),
+            host_urgency(object, before),
+        );
         let consumer = |host: &Self| host.spec.consumer_ref.clone();
         for uid in [consumer(object), before.and_then(consumer)]
             .into_iter()
@@ -390,7 +412,7 @@ fn reported(hub: &Hub, uid: Uid) {
         hub.wake_host(&host);
     }
     let text = uid.to_string();
-    hub.wake_hosts(|host| {
+    hub.wake_hosts(Priority::Update, |host| {
         let held = host
             .status
             .as_ref()
@@ -416,7 +438,7 @@ fn session(hub: &Hub, agent: &AgentName) {
     hub.wake_providers(Priority::Update, |provider| {
         crate::kinds::agents::site_of(provider).is_ok_and(|site| site == agent.site)
     });
-    hub.wake_hosts(|host| {
+    hub.wake_hosts(Priority::Update, |host| {
         belongs(
             host.status
                 .as_ref()
