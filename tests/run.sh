@@ -28,6 +28,9 @@ say() { printf '\n==> [%4d s] %s\n' "$SECONDS" "$*"; }
 # The first line; reads to the end, because a writer whose pipe is closed dies and takes the script with it.
 first() { sed -n 1p; }
 
+# made RESULT SOURCE…: whether the result is there and no older than what it is made from.
+made() { [ -s "$1" ] && [ -z "$(find "${@:2}" -newer "$1" -print -quit)" ]; }
+
 say "Peers"
 deploy/install.sh tests
 export PATH=$cache/bin:$PATH
@@ -51,9 +54,9 @@ say "Build"
 cargo build --workspace --bins --tests --locked
 cargo build --workspace "${suites[@]}" --locked
 images/netboot/build.sh --out target/images/netboot
-[ -s target/images/os/tiny.json ] || images/os/tiny.sh --out target/images/os
+made target/images/os/tiny.json images/os/{disk.sh,tiny.sh,tiny} || images/os/tiny.sh --out target/images/os
 if [ "$mode" != --quick ] && [ "$mode" != --chaos ]; then
-  [ -s target/images/os/debian.json ] || images/os/debian.sh --out target/images/os
+  made target/images/os/debian.json images/os/{disk.sh,debian.sh,debian} || images/os/debian.sh --out target/images/os
 fi
 if [ -z "$mode" ] || [ "$mode" = --setup ]; then
   for component in hub agent; do

@@ -8,6 +8,7 @@ mod road {
     mod leftovers;
     mod line;
     mod paths;
+    mod power;
     mod refusal;
     mod secrets;
 }
