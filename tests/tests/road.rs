@@ -11,4 +11,5 @@ mod road {
     mod power;
     mod refusal;
     mod secrets;
+    mod store;
 }
