@@ -26,6 +26,7 @@ pub(crate) fn install(world: &World) -> anyhow::Result<f64> {
     }
     let files = tempfile::tempdir()?;
     lay_out(files.path())?;
+    speak_ipv6(world)?;
     let web = web_server(world, files.path());
     let _dhcp = dhcp_server(world, files.path());
     let system = format!("/Systems/{}", server.uuid);
@@ -80,6 +81,17 @@ fn lay_out(files: &Path) -> anyhow::Result<()> {
          initrd --name initramfs http://{ADDRESS}:8080/initramfs\nboot\n"
     );
     std::fs::write(files.join("boot.ipxe"), script).context("the directory is writable")
+}
+
+/// dnsmasq advertises only where the interface has an address of the prefix; without that iPXE waits 16 s at each start.
+fn speak_ipv6(world: &World) -> anyhow::Result<()> {
+    let mut command = world.site.inside(Path::new("ip"));
+    command
+        .args(["addr", "replace", "fd99::1/64", "nodad", "dev"])
+        .arg(&world.site.facts.bridge);
+    run(&mut command)
+        .map(drop)
+        .map_err(|error| anyhow::anyhow!(error))
 }
 
 fn web_server(world: &World, files: &Path) -> Process {
