@@ -18,9 +18,11 @@ mod files;
 mod index;
 mod intents;
 mod open;
+mod outbox;
 mod record;
 mod reports;
 mod rows;
+mod scan;
 mod seal;
 #[cfg(test)]
 mod tests;
@@ -258,7 +260,7 @@ impl Shared {
             rows: BTreeMap::new(),
             carried: row.carried,
         };
-        for name in open::entry_of(row).secrets {
+        for name in scan::entry_of(row).secrets {
             let key = rows::secret_key(&name);
             let Some(row) = self.read::<rows::SecretSealed>(&key)? else {
                 continue;

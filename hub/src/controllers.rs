@@ -12,6 +12,7 @@ pub(crate) mod gauges;
 mod host;
 mod kubernetes_provider;
 mod machine;
+mod object;
 mod provider;
 mod reservations;
 mod say;

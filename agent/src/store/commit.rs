@@ -22,8 +22,8 @@ use super::error::{Class, Error};
 use super::files;
 use super::index::{Change, Cost, Index};
 use super::record;
-use super::rows::{self, FileValue, Position, Table};
-use super::whole::{self, Whole};
+use super::rows::{self, Position, Table};
+use super::whole::Whole;
 
 /// How long the first operation of a batch waits for company: a fraction of what an eMMC's fsync takes.
 const WINDOW: Duration = Duration::from_millis(5);
@@ -75,7 +75,7 @@ impl Draft<'_> {
         value: &T,
     ) -> Result<(), Error> {
         let (value, file) = rows::value_of(&self.shared.files, value)?;
-        let cost = cost(&key, &value, file.as_ref());
+        let cost = Cost::of(&key, &value, file.as_ref());
         self.changes.push(Change::Row(key.clone(), Some(cost)));
         self.writes.push((key, Some(value)));
         Ok(())
@@ -119,15 +119,6 @@ impl Draft<'_> {
     /// Notes a difference of the index that goes with the writes.
     pub(crate) fn change(&mut self, change: Change) {
         self.changes.push(change);
-    }
-}
-
-/// What a row costs.
-pub(crate) fn cost(key: &[u8], value: &[u8], file: Option<&FileValue>) -> Cost {
-    Cost {
-        bytes: (key.len() + value.len()) as u64 + file.map_or(0, |file| file.length),
-        file: file.map(|file| file.digest),
-        sum: whole::sum_of(key, value),
     }
 }
 
@@ -255,7 +246,7 @@ fn write(
 
 /// Writes a batch, and what all rows add up to after it.
 fn commit(shared: &Shared, index: &Index, mut writes: Writes) -> Result<(), Error> {
-    let whole = Whole::of(index, index.commits);
+    let whole = Whole::of(index.total(), index.commits);
     let (value, _) = rows::value_of(&shared.files, &whole)?;
     writes.push((rows::single_key(Table::Whole), Some(value)));
     shared.with_engine(|engine| {
@@ -320,7 +311,7 @@ fn reopen_database(shared: &Shared) -> Result<Index, Error> {
     // sled locks its file: the old one has to go before the new one can come.
     drop(place.take());
     let engine = Engine::open(&shared.settings.database())?;
-    let index = super::open::read_index(&engine, &shared.files)?;
+    let index = super::scan::scan(&engine, &shared.files)?;
     if !index.has_row(&rows::single_key(Table::Identity)) {
         return Err(Error::Emptied {
             path: shared.settings.dir.clone(),

@@ -10,7 +10,8 @@ use vitistack_protocol::message::control::Held;
 use vitistack_protocol::message::intent::SecretName;
 use vitistack_protocol::message::numbered::BodyKind;
 
-use super::rows::Position;
+use super::rows::{FileValue, Position};
+use super::whole::{self, Total};
 
 /// How many carried-out tombstones keep their fence. The oldest go first; a hub that repeats an intent older than that
 /// many deletions is refused by its epoch.
@@ -75,6 +76,17 @@ pub(crate) struct Cost {
     pub(crate) file: Option<Digest>,
     /// What the row adds to the sum of all (`whole::sum_of`).
     pub(crate) sum: u128,
+}
+
+impl Cost {
+    /// Of the row `key`, whose value names `file`.
+    pub(crate) fn of(key: &[u8], value: &[u8], file: Option<&FileValue>) -> Self {
+        Self {
+            bytes: (key.len() + value.len()) as u64 + file.map_or(0, |file| file.length),
+            file: file.map(|file| file.digest),
+            sum: whole::sum_of(key, value),
+        }
+    }
 }
 
 /// One difference.
@@ -146,7 +158,7 @@ impl Index {
     }
 
     /// How many rows there are, and what they add up to.
-    pub(crate) fn total(&self) -> (u64, u128) {
+    pub(crate) fn total(&self) -> Total {
         (self.costs.len() as u64, self.sum)
     }
 

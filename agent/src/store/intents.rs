@@ -13,9 +13,9 @@ use super::commit::Draft;
 use super::error::{Class, Error};
 use super::fence::{self, Known, Verdict};
 use super::index::{Change, Entry, Index};
-use super::open::entry_of;
 use super::rows::{self, IntentRow, SecretSealed, Table};
-use super::{Store, reports};
+use super::scan::entry_of;
+use super::{Store, outbox};
 use crate::uplink::ports::{self, Taken};
 
 impl Store {
@@ -255,7 +255,7 @@ fn say_gone_again(
     entry.fence = fence;
     entry.content = content;
     draft.put(key, &row)?;
-    reports::send_again(draft, uid, entry, Some(fence))
+    outbox::send_again(draft, uid, entry, Some(fence))
 }
 
 /// Ends what a carried-out tombstone leaves, but for its fence and the report that says so.

@@ -14,7 +14,9 @@ use vitistack_protocol::ids::Digest;
 
 use super::error::Error;
 use super::files;
-use super::index::Index;
+
+/// How many rows there are, and the sum of [`sum_of`] over them.
+pub(crate) type Total = (u64, u128);
 
 /// All rows but this one, added up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,9 +30,8 @@ pub(crate) struct Whole {
 }
 
 impl Whole {
-    /// Of an index, after `commits`.
-    pub(crate) fn of(index: &Index, commits: u64) -> Self {
-        let (rows, sum) = index.total();
+    /// Of everything that there is, after `commits`.
+    pub(crate) fn of((rows, sum): Total, commits: u64) -> Self {
         Self {
             commits,
             rows,
@@ -49,12 +50,12 @@ pub(crate) fn sum_of(key: &[u8], value: &[u8]) -> u128 {
 /// Compares what is there with what was said of it, and returns the number of commits.
 pub(crate) fn verify(
     dir: &Path,
-    index: &Index,
+    there: Total,
     said: Option<Whole>,
     witness: Option<u64>,
 ) -> Result<u64, Error> {
     let commits = said.map_or(0, |said| said.commits);
-    let adds_up = said.is_none_or(|said| said == Whole::of(index, commits));
+    let adds_up = said.is_none_or(|said| said == Whole::of(there, commits));
     if !adds_up || witness.is_some_and(|witness| witness > commits) {
         return Err(Error::Incomplete {
             path: dir.to_owned(),

@@ -17,7 +17,8 @@ use vitistack_api::machine_provider::MachineProvider;
 use vitistack_protocol::identity::AgentName;
 use vitistack_protocol::ids::Uid;
 
-use super::{Hub, RESYNC, RETURN, write};
+use super::object::Object;
+use super::{Hub, RESYNC, RETURN};
 use crate::dispatch::Change;
 use crate::kinds::is_deleting;
 use crate::queue::{Key, Kind, Priority};
@@ -26,7 +27,7 @@ use crate::queue::{Key, Kind, Priority};
 mod tests;
 
 /// A kind whose changes wake others.
-pub(super) trait Woken: write::Object {
+pub(super) trait Woken: Object {
     /// The object changed, or is new.
     fn changed(hub: &Hub, object: &Self, before: Option<&Self>);
     /// The object is gone.

@@ -18,7 +18,7 @@ use vitistack_api::machine_provider::MachineProvider;
 use vitistack_protocol::Chain;
 
 use super::wakes::Woken;
-use super::{Hub, write};
+use super::Hub;
 use crate::cache::Seen;
 
 /// Starts all of them.
@@ -56,7 +56,7 @@ pub(super) fn start(tasks: &mut JoinSet<()>, hub: &Arc<Hub>, cancel: &Cancellati
 
 /// Follows one kind until `cancel`. An object that cannot be read, for example one of a newer hub, is left as it was
 /// known and does not stop the others.
-async fn follow<K: write::Object + Woken + 'static>(
+async fn follow<K: Woken + 'static>(
     hub: Arc<Hub>,
     api: Api<DeserializeGuard<K>>,
     cancel: CancellationToken,
@@ -101,7 +101,7 @@ async fn follow<K: write::Object + Woken + 'static>(
     }
 }
 
-fn apply<K: write::Object + Woken>(hub: &Hub, guard: DeserializeGuard<K>) {
+fn apply<K: Woken>(hub: &Hub, guard: DeserializeGuard<K>) {
     let object = match guard.0 {
         Ok(object) => object,
         Err(error) => {

@@ -1,96 +1,23 @@
 //! Writes to the API, each with a deadline and each tested against the state that it was planned from.
 
-use std::fmt::Debug;
 use std::time::Duration;
 
-use k8s_openapi::NamespaceResourceScope;
 use kube::api::{Patch, PatchParams};
-use kube::{Api, Resource, ResourceExt as _};
+use kube::{Api, ResourceExt as _};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use vitistack_api::agent::Agent;
-use vitistack_api::datacenter::Datacenter;
-use vitistack_api::host::BareMetalHost;
-use vitistack_api::kubernetes_provider::KubernetesProvider;
-use vitistack_api::machine::Machine;
-use vitistack_api::machine_provider::MachineProvider;
 use vitistack_fault as fault;
 
+use super::object::Object;
 use super::wakes::Woken;
 use super::{Error, Hub};
-use crate::cache::{Cache, Seen};
+use crate::cache::Seen;
 use crate::merge;
 use crate::metrics::Controller;
 
 /// Deadline of one write. The API answers in milliseconds or is in trouble; then the back-off is the better place to
 /// wait in.
 const DEADLINE: Duration = Duration::from_secs(15);
-
-/// What every kind of ours is.
-pub(super) trait Object:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope>
-    + Clone
-    + Debug
-    + DeserializeOwned
-    + Serialize
-    + Send
-    + Sync
-{
-    /// The controller that writes it, for metrics.
-    const CONTROLLER: &'static str;
-
-    /// The cache of its kind.
-    fn cache(hub: &Hub) -> &Cache<Self>;
-}
-
-impl Object for Datacenter {
-    const CONTROLLER: &'static str = "datacenter";
-
-    fn cache(hub: &Hub) -> &Cache<Self> {
-        &hub.caches.datacenters
-    }
-}
-
-impl Object for MachineProvider {
-    const CONTROLLER: &'static str = "machineprovider";
-
-    fn cache(hub: &Hub) -> &Cache<Self> {
-        &hub.caches.providers
-    }
-}
-
-impl Object for KubernetesProvider {
-    const CONTROLLER: &'static str = "kubernetesprovider";
-
-    fn cache(hub: &Hub) -> &Cache<Self> {
-        &hub.caches.kubernetes_providers
-    }
-}
-
-impl Object for Machine {
-    const CONTROLLER: &'static str = "machine";
-
-    fn cache(hub: &Hub) -> &Cache<Self> {
-        &hub.caches.machines
-    }
-}
-
-impl Object for BareMetalHost {
-    const CONTROLLER: &'static str = "baremetalhost";
-
-    fn cache(hub: &Hub) -> &Cache<Self> {
-        &hub.caches.hosts
-    }
-}
-
-impl Object for Agent {
-    const CONTROLLER: &'static str = "agent";
-
-    fn cache(hub: &Hub) -> &Cache<Self> {
-        &hub.caches.agents
-    }
-}
 
 /// Whether the object carries our finalizer.
 pub(super) fn is_held<K: Object>(object: &K) -> bool {

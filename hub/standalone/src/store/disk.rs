@@ -14,15 +14,13 @@ use super::engine::Engine;
 use super::error::{Error, file};
 use super::record::{self, CHUNK, chunk_key, chunks, shown, stem};
 use super::row::{Key, Row};
-use super::seal::Seal;
+use super::seal::{CHECK, Seal};
 use super::whole::{SUM_KEY, Sums, Witness};
 use super::{files, migrate};
 
 /// The number of this format.
 const FORMAT: u64 = 2;
 const MARKER: &str = "initialized";
-/// Sealed, it tells whether a key is the right one.
-pub(super) const CHECK: &[u8] = b"m/key";
 /// Least time between two tries to open a database that failed.
 const MEND_EVERY: Duration = Duration::from_secs(1);
 

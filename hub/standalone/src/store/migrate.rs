@@ -6,12 +6,11 @@
 
 use std::path::Path;
 
-use super::disk::CHECK;
 use super::engine::Engine;
 use super::error::{Error, file};
 use super::files;
 use super::record::{CHUNK, chunk_key, decode_plain, encode, shown};
-use super::seal::Seal;
+use super::seal::{CHECK, Seal};
 use super::whole::Sums;
 
 /// Seals what stands in `plain` into `sealed`, which is not there yet. Leaves `plain` as it is.

@@ -15,6 +15,8 @@ use super::error::{Error, file};
 use super::files;
 
 const KEY_BYTES: usize = 32;
+/// Row that tells, sealed, whether a key is the right one.
+pub(super) const CHECK: &[u8] = b"m/key";
 /// Bytes that a sealed text has more than the text.
 pub(super) const OVERHEAD: usize = NONCE_LEN + 16;
 
