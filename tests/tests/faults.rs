@@ -1,4 +1,5 @@
-//! Fault points are in the programs that `tests/fault/build.sh` makes and in no other.
+//! Fault points are in the programs that `tests/fault/build.sh` makes and in no other, and the seeded defects still fit
+//! the sources.
 
 use std::path::{Path, PathBuf};
 
@@ -91,5 +92,43 @@ fn programs_of_the_crash_matrix_have_them() {
     for program in built(&root().join("target/fault")) {
         let is_armed = text(&program).contains(&mark());
         assert!(is_armed, "{}: run tests/fault/build.sh", program.display());
+    }
+}
+
+#[test]
+fn every_seeded_defect_fits_the_sources() {
+    let folder = root().join("tests/defects");
+    let list = std::fs::read_to_string(folder.join("list")).unwrap();
+    let named = list.lines().filter(|line| !line.starts_with('#'));
+    let mut named: Vec<String> = named
+        .filter_map(|line| line.split_whitespace().next().map(str::to_owned))
+        .collect();
+    named.sort();
+    let files = std::fs::read_dir(&folder).unwrap().flatten();
+    let mut patches: Vec<String> = files
+        .filter_map(|file| {
+            Some(
+                file.file_name()
+                    .to_str()?
+                    .strip_suffix(".patch")?
+                    .to_owned(),
+            )
+        })
+        .collect();
+    patches.sort();
+    assert_eq!(
+        named, patches,
+        "each patch is in the list and the other way round"
+    );
+    for name in named {
+        let patch = std::fs::File::open(folder.join(format!("{name}.patch"))).unwrap();
+        let output = std::process::Command::new("patch")
+            .args(["-p1", "-s", "-F0", "--dry-run", "-d"])
+            .arg(root())
+            .stdin(patch)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "make {name}.patch anew: {said}");
     }
 }
