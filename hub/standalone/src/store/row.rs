@@ -43,6 +43,8 @@ pub(crate) struct Owner {
     pub(crate) api_version: String,
     /// Kind of the owner.
     pub(crate) kind: String,
+    /// Name of the owner, in the namespace of what it owns if it has one.
+    pub(crate) name: String,
     /// Whether a foreground deletion of the owner waits for this object.
     pub(crate) blocks: bool,
 }
@@ -87,6 +89,7 @@ impl Meta {
                     uid: text(owner, "uid"),
                     api_version: text(owner, "apiVersion"),
                     kind: text(owner, "kind"),
+                    name: text(owner, "name"),
                     blocks: owner.get("blockOwnerDeletion").and_then(Value::as_bool) == Some(true),
                 })
                 .collect(),
