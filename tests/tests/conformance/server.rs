@@ -24,6 +24,10 @@ const WHOLE: Duration = Duration::from_secs(4);
 const SETTLES: Duration = Duration::from_secs(10);
 /// Pause before an answer that has not settled is asked for again.
 const AGAIN: Duration = Duration::from_millis(20);
+/// Bytes of an object of which [`LARGE_ONES`] are more than the standalone API remembers (4 MiB).
+const LARGE: usize = 900 << 10;
+/// See [`LARGE`].
+const LARGE_ONES: usize = 6;
 /// Headers that are part of the answer.
 const HEADERS: [&str; 3] = ["content-type", "warning", "retry-after"];
 
@@ -47,6 +51,7 @@ impl Server {
         server.collector = Some(Collector::start(dir, &api.kubeconfig));
         server.real = Some(api);
         runtime.block_on(server.collects());
+        runtime.block_on(server.forget());
         server
     }
 
@@ -66,6 +71,7 @@ impl Server {
             .expect("the standalone API starts");
         let mut server = Self::at(&started.kubeconfig);
         server.standalone = Some((ending, started));
+        runtime.block_on(server.forget());
         server
     }
 
@@ -177,6 +183,37 @@ impl Server {
             assert!(Instant::now() < end, "the canary is not collected");
             tokio::time::sleep(AGAIN).await;
         }
+    }
+
+    /// Makes the server forget what was before: etcd is compacted; more is written than the standalone API remembers.
+    async fn forget(&self) {
+        let path = "/api/v1/namespaces/default/configmaps";
+        let large = "x".repeat(LARGE);
+        for count in 0..LARGE_ONES {
+            let name = format!("large-{count}");
+            let object = json!({ "apiVersion": "v1", "kind": "ConfigMap", "data": { "x": large },
+                                 "metadata": { "name": name } });
+            let object = Some(object.to_string());
+            let made = self.send("POST", path, None, None, None, object).await;
+            assert!(made.status().is_success(), "{name}: {}", made.status());
+            let gone = format!("{path}/{name}");
+            let gone = self.send("DELETE", &gone, None, None, None, None).await;
+            assert!(gone.status().is_success(), "{name}: {}", gone.status());
+        }
+        let Some(real) = &self.real else {
+            return;
+        };
+        let list = self.send("GET", path, None, None, None, None).await;
+        let list: Value = list.json().await.expect("a list is JSON");
+        let revision = list.pointer("/metadata/resourceVersion");
+        let compacted = self
+            .client
+            .post(format!("{}/v3/kv/compaction", real.etcd_url))
+            .json(&json!({ "revision": revision, "physical": true }))
+            .send()
+            .await
+            .expect("etcd answers");
+        assert!(compacted.status().is_success(), "{}", compacted.status());
     }
 
     async fn send(

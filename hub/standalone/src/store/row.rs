@@ -1,5 +1,6 @@
 //! One stored object: its key, its text and the little of its metadata that is asked for often.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use hyper::body::Bytes;
@@ -7,8 +8,8 @@ use serde_json::Value;
 
 use crate::object;
 
-/// Which object: resource, namespace, name. Orders as a list is ordered.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Which object: resource, namespace, name. Orders as a list is ordered, which etcd's keys decide: `NAMESPACE/NAME`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     /// `plural.group` of the stored form.
     pub(crate) resource: Arc<str>,
@@ -31,6 +32,23 @@ impl Key {
     /// Whether a list of `resource`, in one namespace or all, holds this key.
     pub(crate) fn is_in(&self, resource: &Arc<str>, namespace: Option<&str>) -> bool {
         self.resource == *resource && namespace.is_none_or(|n| n == self.namespace)
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // So `a-b` comes before `a`, because `-` comes before the slash.
+        let (own, others) = (self.namespace.bytes(), other.namespace.bytes());
+        self.resource
+            .cmp(&other.resource)
+            .then_with(|| own.chain([b'/']).cmp(others.chain([b'/'])))
+            .then_with(|| self.name.cmp(&other.name))
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
