@@ -203,14 +203,14 @@ impl Engine {
                     admit::Parsed::whole(next)
                 }
             };
-            if resource.family == Family::Custom {
-                must_name_version(resource, &key.name, &body.object)?;
-            }
             let decoded = admit::decode(resource, body, ask.validation);
             let mut decoded = match change {
                 Change::Replace(_) => decoded?,
                 Change::Patch(..) => decoded.map_err(Failure::of_patch)?,
             };
+            if resource.family == Family::Custom {
+                must_name_version(resource, &key.name, &decoded.object)?;
+            }
             owned::changed(resource, &shown, &mut decoded.object, part, ask);
             if let Some(done) = self.put(resource, &row, decoded, part, ask).await? {
                 return Ok(done);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::fields;
-use crate::resource::Resource;
+use crate::resource::{Family, Resource};
 
 /// Why a request is refused.
 #[derive(Debug, Clone, PartialEq)]
@@ -374,7 +374,25 @@ impl Failure {
     /// The verb is not served on this path.
     pub(crate) fn method_not_allowed() -> Self {
         let message = "the server does not allow this method on the requested resource";
-        Self::plain(405, "MethodNotAllowed", message.to_owned())
+        let mut failure = Self::plain(405, "MethodNotAllowed", message.to_owned());
+        failure.details = json!({});
+        failure
+    }
+
+    /// The verb is not served on a path of this kind; `verb` is empty where Kubernetes has none for the method.
+    pub(crate) fn no_verb(resource: &Resource, verb: &str) -> Self {
+        if resource.family == Family::Custom {
+            Self::not_supported(resource, verb)
+        } else {
+            Self::method_not_allowed()
+        }
+    }
+
+    /// An object is sent to the path of `name` and has no name itself.
+    pub(crate) fn nameless(name: &str) -> Self {
+        Self::bad_request(format!(
+            "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        ))
     }
 
     /// The body's format is not understood.
