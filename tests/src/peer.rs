@@ -1,4 +1,5 @@
-//! Where programs and images are, a kube-apiserver with its etcd, and sushy-tools with its fake driver ([`sushy`]).
+//! Where programs and images are, a kube-apiserver with its etcd, the garbage collector beside it ([`collector`]), and
+//! sushy-tools with its fake driver ([`sushy`]).
 //!
 //! `deploy/install.sh tests` puts the programs there; nothing is skipped when one is missing, the test fails and says so.
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 use crate::process::{Process, run};
 use crate::wait;
 
+pub mod collector;
 pub mod sushy;
 
 /// The project's root.
@@ -24,6 +26,9 @@ pub fn root() -> PathBuf {
         .expect("tests/ has a parent")
         .to_owned()
 }
+
+/// The folder of the Kubernetes programs that `deploy/install.sh` built.
+const KUBERNETES: &str = "kubernetes-1.36.3";
 
 /// Where [`program`] looks first.
 static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
@@ -69,6 +74,13 @@ pub fn kube_apiserver() -> PathBuf {
     asset("TEST_ASSET_KUBE_APISERVER", "kube-apiserver")
 }
 
+/// The kube-controller-manager of the tests: a variable of its own, as envtest's assets do not have it, or the user's cache.
+fn kube_controller_manager() -> PathBuf {
+    let name = "kube-controller-manager";
+    let own = variable("TEST_ASSET_KUBE_CONTROLLER_MANAGER").map(PathBuf::from);
+    there(own.unwrap_or_else(|| cache().join(KUBERNETES).join(name)))
+}
+
 fn etcd() -> PathBuf {
     if variable("KUBEBUILDER_ASSETS").is_none() && variable("TEST_ASSET_ETCD").is_none() {
         return PathBuf::from("/usr/bin/etcd");
@@ -80,7 +92,11 @@ fn asset(own: &str, name: &str) -> PathBuf {
     let path = variable(own)
         .map(PathBuf::from)
         .or_else(|| variable("KUBEBUILDER_ASSETS").map(|dir| Path::new(&dir).join(name)))
-        .unwrap_or_else(|| cache().join("kubernetes-1.36.3").join(name));
+        .unwrap_or_else(|| cache().join(KUBERNETES).join(name));
+    there(path)
+}
+
+fn there(path: PathBuf) -> PathBuf {
     assert!(
         path.exists(),
         "{} is missing: deploy/install.sh tests",
@@ -129,6 +145,8 @@ pub struct ApiServer {
     _etcd: Process,
     /// A kubeconfig of a `system:masters` user.
     pub kubeconfig: PathBuf,
+    /// Where its etcd listens, as a URL: that also takes JSON.
+    pub etcd_url: String,
 }
 
 impl ApiServer {
@@ -212,6 +230,7 @@ impl ApiServer {
             api: Some(api),
             _etcd: etcd,
             kubeconfig,
+            etcd_url: format!("http://127.0.0.1:{client}"),
         }
     }
 }

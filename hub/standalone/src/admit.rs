@@ -41,6 +41,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, Failure> {
     let (object, duplicates) = duplicates::parse(bytes).map_err(|error| {
         Failure::bad_request(format!("the object provided is unrecognized: {error}"))
     })?;
+    // Nothing at all is an object of which nothing is said.
+    let object = if object.is_null() { json!({}) } else { object };
     if !object.is_object() {
         return Err(Failure::bad_request(
             "the object provided is unrecognized: not a JSON object",
@@ -113,6 +115,14 @@ pub(crate) fn decode(
 }
 
 fn right_kind(resource: &Resource, object: &Value) -> Result<(), Failure> {
+    for key in ["kind", "apiVersion"] {
+        let given = object.get(key);
+        if given.is_some_and(|value| !value.is_string() && !value.is_null()) {
+            return Err(Failure::bad_request(format!(
+                "the object provided is unrecognized: {key} must be a string"
+            )));
+        }
+    }
     let given = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
     let (version, kind) = (resource.api_version(), &resource.kind);
     if given("kind").is_empty() && resource.family == Family::Custom {
@@ -124,6 +134,19 @@ fn right_kind(resource: &Resource, object: &Value) -> Result<(), Failure> {
             "the API version in the data ({}) does not match the expected API version ({version})",
             given("apiVersion")
         )));
+    }
+    if !given("kind").is_empty() && given("kind") != kind && resource.family == Family::Custom {
+        let message = format!("Invalid value: {:?}: must be {kind}", given("kind"));
+        // The refusal names the kind that was sent.
+        let mut named = resource.clone();
+        given("kind").clone_into(&mut named.kind);
+        return Err(Failure::invalid_field(
+            &named,
+            object::name(object),
+            "FieldValueInvalid",
+            "kind",
+            &message,
+        ));
     }
     if !given("kind").is_empty() && given("kind") != kind {
         return Err(Failure::bad_request(format!(

@@ -5,7 +5,7 @@
 //! matter and once a minute, and takes the steps through the engine. A step that fails is planned
 //! again; nothing is remembered in between.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::lifecycle::{DeleteOptions, FOREGROUND, ORPHAN, Propagation};
 use crate::object;
 use crate::resource::Registry;
-use crate::store::{Key, Row};
+use crate::store::{Key, Owner, Row};
 
 #[cfg(test)]
 mod tests;
@@ -33,10 +33,12 @@ const EVENT_SECONDS: i64 = 3600;
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
-    /// Delete this object, if it still is the one with this UID.
+    /// Delete this object, if it still is the one with this UID, at this version: a reference may be
+    /// taken away meanwhile, and one to another owner come.
     Delete {
         key: Key,
         uid: String,
+        version: u64,
         propagation: Propagation,
     },
     /// The namespace is empty: let it go.
@@ -45,6 +47,8 @@ enum Step {
     Release { key: Key, finalizer: &'static str },
     /// Remove references to owners.
     Disown { key: Key, owners: Vec<String> },
+    /// No owner waits for this object any more: it and they would wait for each other.
+    Unblock { key: Key },
 }
 
 /// What is to be done about `rows`, which are all there are. Pure.
@@ -80,61 +84,133 @@ fn namespaces(rows: &[Arc<Row>]) -> Vec<Step> {
         steps.extend(
             rows.into_iter()
                 .filter(|row| !row.meta.deleting)
-                .map(remove),
+                .map(|row| remove(row, Propagation::Background)),
         );
     }
     steps
 }
 
-fn remove(row: &Row) -> Step {
+fn remove(row: &Row, propagation: Propagation) -> Step {
     Step::Delete {
         key: row.key.clone(),
         uid: row.meta.uid.clone(),
-        propagation: Propagation::Background,
+        version: row.version,
+        propagation,
     }
 }
 
-/// An object whose owners are all gone goes too. An owner of a kind that is not served here may
-/// exist elsewhere, so such an object stays.
+/// How an owner that an object names stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It is there.
+    Solid,
+    /// It is being deleted and waits for its dependents.
+    Waiting,
+    /// There is no such object: the reference dangles.
+    Gone,
+}
+
+/// How `owner` of `row` stands, none where that cannot be known: its kind is not served here and may exist elsewhere.
+fn standing(
+    registry: &Registry,
+    present: &HashMap<&Key, &Row>,
+    row: &Row,
+    owner: &Owner,
+) -> Option<Standing> {
+    let resource = registry.of_kind(&owner.api_version, &owner.kind)?;
+    let home = match (resource.namespaced, row.key.namespace.as_str()) {
+        (false, _) => "",
+        // What has no namespace cannot name an owner in one.
+        (true, "") => return None,
+        // An owner in another namespace is none.
+        (true, home) => home,
+    };
+    let key = Key::new(resource.storage.clone(), home, &owner.name);
+    Some(match present.get(&key) {
+        Some(found) if found.meta.uid != owner.uid => Standing::Gone,
+        Some(found) if waits(found) => Standing::Waiting,
+        Some(_) => Standing::Solid,
+        None => Standing::Gone,
+    })
+}
+
+/// An object whose owners are all gone goes too, and one with an owner left loses the others.
+///
+/// Design note: the rules are those of the garbage collector in kube-controller-manager, held by the suite
+/// `conformance`; that Events are no part of it is one of them.
 fn dependents(registry: &Registry, rows: &[Arc<Row>]) -> Vec<Step> {
     let owned: Vec<&Row> = rows
         .iter()
         .map(AsRef::as_ref)
-        .filter(|row| !row.meta.owners.is_empty() && !row.meta.deleting)
+        .filter(|row| !row.meta.owners.is_empty() && !row.meta.deleting && !is_event(row))
         .collect();
     if owned.is_empty() {
         return Vec::new();
     }
-    let living: HashSet<&str> = rows.iter().map(|row| row.meta.uid.as_str()).collect();
-    let waiting: HashSet<&str> = rows
-        .iter()
-        .filter(|r| waits(r))
-        .map(|r| &*r.meta.uid)
-        .collect();
+    let present: HashMap<&Key, &Row> = rows.iter().map(|row| (&row.key, row.as_ref())).collect();
     let mut steps = Vec::new();
     for row in owned {
         let owners = &row.meta.owners;
-        let known = owners
+        let standings: Option<Vec<Standing>> = owners
             .iter()
-            .all(|o| registry.serves_kind(&o.api_version, &o.kind));
-        let gone: Vec<String> = owners
-            .iter()
-            .filter(|o| !living.contains(o.uid.as_str()))
-            .map(|o| o.uid.clone())
+            .map(|owner| standing(registry, &present, row, owner))
             .collect();
-        let doomed = owners
+        let Some(standings) = standings else {
+            continue;
+        };
+        if !standings.contains(&Standing::Solid) {
+            steps.push(collected(rows, row, standings.contains(&Standing::Waiting)));
+            continue;
+        }
+        // An owner that waits is let go of too, or it would wait for what stays.
+        let lost: Vec<String> = owners
             .iter()
-            .all(|o| gone.contains(&o.uid) || waiting.contains(o.uid.as_str()));
-        if known && doomed {
-            steps.push(remove(row));
-        } else if known && !gone.is_empty() {
+            .zip(&standings)
+            .filter(|(_, standing)| **standing != Standing::Solid)
+            .map(|(owner, _)| owner.uid.clone())
+            .collect();
+        if !lost.is_empty() {
             steps.push(Step::Disown {
                 key: row.key.clone(),
-                owners: gone,
+                owners: lost,
             });
         }
     }
     steps
+}
+
+/// How an object goes that no owner holds; `awaited` says that one waits for it.
+fn collected(rows: &[Arc<Row>], row: &Row, awaited: bool) -> Step {
+    let own = || {
+        rows.iter()
+            .filter(|other| !is_event(other) && owns(row, other))
+    };
+    let has = |finalizer: &str| row.meta.finalizers.iter().any(|f| f == finalizer);
+    // Who waits for it waits for what it owns.
+    if awaited && own().next().is_some() {
+        let circle = own().any(|other| waits(other));
+        if circle && row.meta.owners.iter().any(|owner| owner.blocks) {
+            return Step::Unblock {
+                key: row.key.clone(),
+            };
+        }
+        return remove(row, Propagation::Foreground);
+    }
+    if has(ORPHAN) {
+        remove(row, Propagation::Orphan)
+    } else if has(FOREGROUND) {
+        remove(row, Propagation::Foreground)
+    } else {
+        remove(row, Propagation::Background)
+    }
+}
+
+fn owns(owner: &Row, row: &Row) -> bool {
+    row.meta.owners.iter().any(|o| o.uid == owner.meta.uid)
+}
+
+fn is_event(row: &Row) -> bool {
+    &*row.key.resource == "events"
 }
 
 /// Whether this object waits for its dependents before it goes.
@@ -151,10 +227,8 @@ fn owners(rows: &[Arc<Row>]) -> Vec<Step> {
     };
     for owner in rows.iter().filter(held(FOREGROUND)) {
         let blocked = rows.iter().any(|row| {
-            row.meta
-                .owners
-                .iter()
-                .any(|o| o.uid == owner.meta.uid && o.blocks)
+            let mut owners = row.meta.owners.iter();
+            !is_event(row) && owners.any(|o| o.uid == owner.meta.uid && o.blocks)
         });
         if !blocked {
             steps.push(Step::Release {
@@ -166,10 +240,7 @@ fn owners(rows: &[Arc<Row>]) -> Vec<Step> {
     for owner in rows.iter().filter(held(ORPHAN)) {
         let uid = &owner.meta.uid;
         let mut free = true;
-        for row in rows
-            .iter()
-            .filter(|row| row.meta.owners.iter().any(|o| o.uid == *uid))
-        {
+        for row in rows.iter().filter(|row| !is_event(row) && owns(owner, row)) {
             free = false;
             steps.push(Step::Disown {
                 key: row.key.clone(),
@@ -199,7 +270,10 @@ fn stale_events(rows: &[Arc<Row>], now: Timestamp) -> Vec<Step> {
             .map_or(i64::MIN, Timestamp::as_second);
         now.as_second().saturating_sub(last) > EVENT_SECONDS
     };
-    rows.iter().filter(stale).map(|row| remove(row)).collect()
+    rows.iter()
+        .filter(stale)
+        .map(|row| remove(row, Propagation::Background))
+        .collect()
 }
 
 /// Plans and acts until `ending` is cancelled.
@@ -222,11 +296,7 @@ pub(crate) async fn run(engine: Arc<Engine>, ending: CancellationToken) {
         let rows = engine.store.everything();
         let mut steps = plan(&engine.registry, &rows);
         if timed {
-            let events: Vec<Arc<Row>> = rows
-                .iter()
-                .filter(|row| &*row.key.resource == "events")
-                .cloned()
-                .collect();
+            let events: Vec<Arc<Row>> = rows.iter().filter(|row| is_event(row)).cloned().collect();
             steps.extend(stale_events(&events, Timestamp::now()));
         }
         drop(rows);
@@ -243,22 +313,25 @@ async fn act(engine: &Engine, step: &Step) -> Result<(), Failure> {
     let (Step::Delete { key, .. }
     | Step::Finish { key }
     | Step::Release { key, .. }
-    | Step::Disown { key, .. }) = step;
+    | Step::Disown { key, .. }
+    | Step::Unblock { key }) = step;
     let Some(resource) = engine.registry.of_storage(&key.resource) else {
         return Ok(());
     };
     match step {
         Step::Delete {
-            uid, propagation, ..
+            uid,
+            version,
+            propagation,
+            ..
         } => {
-            let uid = Some(uid.clone());
             let options = DeleteOptions {
-                uid,
+                uid: Some(uid.clone()),
                 propagation: *propagation,
-                version: None,
+                version: Some(version.to_string()),
             };
             match engine.delete(resource, key, &options, false).await {
-                // It went, or another object took its name; a protected one stays until it is not.
+                // It went or changed, which makes a new plan; a protected one stays until it is not.
                 Err(failure) if matches!(failure.code, 403 | 404 | 409) => Ok(()),
                 other => other.map(drop),
             }
@@ -287,7 +360,23 @@ async fn act(engine: &Engine, step: &Step) -> Result<(), Failure> {
             let edit = |object: &mut Value| disown(object, owners);
             engine.adjust(resource, key, edit).await
         }
+        Step::Unblock { .. } => engine.adjust(resource, key, unblock).await,
     }
+}
+
+fn unblock(object: &mut Value) -> bool {
+    let owners = object
+        .pointer_mut("/metadata/ownerReferences")
+        .and_then(Value::as_array_mut);
+    let mut changed = false;
+    for owner in owners.into_iter().flatten() {
+        let blocks = owner.get_mut("blockOwnerDeletion");
+        if let Some(blocks) = blocks.filter(|blocks| blocks.as_bool() == Some(true)) {
+            *blocks = Value::Bool(false);
+            changed = true;
+        }
+    }
+    changed
 }
 
 fn disown(object: &mut Value, owners: &[String]) -> bool {

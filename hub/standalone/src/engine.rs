@@ -203,14 +203,14 @@ impl Engine {
                     admit::Parsed::whole(next)
                 }
             };
-            if resource.family == Family::Custom {
-                must_name_version(resource, &key.name, &body.object)?;
-            }
             let decoded = admit::decode(resource, body, ask.validation);
             let mut decoded = match change {
                 Change::Replace(_) => decoded?,
                 Change::Patch(..) => decoded.map_err(Failure::of_patch)?,
             };
+            if resource.family == Family::Custom {
+                must_name_version(resource, &key.name, &decoded.object)?;
+            }
             owned::changed(resource, &shown, &mut decoded.object, part, ask);
             if let Some(done) = self.put(resource, &row, decoded, part, ask).await? {
                 return Ok(done);
@@ -371,10 +371,12 @@ impl Engine {
             let Some(row) = self.store.row(key) else {
                 return Ok(());
             };
-            let mut next = row.object();
+            let held = row.object();
+            let mut next = held.clone();
             if !edit(&mut next) {
                 return Ok(());
             }
+            owned::changed(resource, &held, &mut next, Part::Main, &own_ask());
             let remove = object::is_deleting(&next) && !object::is_held(&next);
             match self.settle(&row, Some(next), remove, false).await {
                 Ok(_) | Err(Refused::Missing) => return Ok(()),
@@ -418,6 +420,16 @@ impl Engine {
             .await
             .map(drop)
             .map_err(|r| refusal(resource, &key, &r))
+    }
+}
+
+/// How the server itself changes what clients made, under the name that a cluster's own collector has.
+fn own_ask() -> Ask {
+    Ask {
+        dry_run: false,
+        validation: FieldValidation::Ignore,
+        manager: "kube-controller-manager".to_owned(),
+        force: false,
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::fields;
-use crate::resource::Resource;
+use crate::resource::{Family, Resource};
 
 /// Why a request is refused.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +20,8 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// `details` of the `Status`, or null.
     pub(crate) details: Value,
+    /// With which token a list goes on all the same; mostly empty.
+    pub(crate) token: String,
 }
 
 /// One cause of an `Invalid` refusal.
@@ -51,6 +53,7 @@ impl Failure {
             reason,
             message,
             details: Value::Null,
+            token: String::new(),
         }
     }
 
@@ -70,6 +73,7 @@ impl Failure {
             reason,
             message,
             details,
+            token: String::new(),
         }
     }
 
@@ -95,6 +99,7 @@ impl Failure {
             reason: "NotFound",
             message: format!("namespaces \"{namespace}\" not found"),
             details: json!({ "name": namespace, "kind": "namespaces" }),
+            token: String::new(),
         }
     }
 
@@ -221,6 +226,7 @@ impl Failure {
             reason: "Invalid",
             message,
             details,
+            token: String::new(),
         }
     }
 
@@ -260,6 +266,14 @@ impl Failure {
                             "message": "Too large resource version" });
         failure.details = json!({ "causes": [cause], "retryAfterSeconds": 1 });
         failure
+    }
+
+    /// The same without advice to try again.
+    pub(crate) fn for_ever(mut self) -> Self {
+        if let Some(map) = self.details.as_object_mut() {
+            map.remove("retryAfterSeconds");
+        }
+        self
     }
 
     /// The verb is not served for this kind.
@@ -328,7 +342,13 @@ impl Failure {
         Self::plain(401, "Unauthorized", "Unauthorized".to_owned())
     }
 
-    /// The version asked for is no longer held.
+    /// The version that a list is to be of is no longer held.
+    pub(crate) fn list_expired() -> Self {
+        let message = "The resourceVersion for the provided list is too old.";
+        Self::plain(410, "Expired", message.to_owned())
+    }
+
+    /// The version after which a watch is to begin is no longer held.
     pub(crate) fn expired(asked: u64, oldest: u64) -> Self {
         Self::plain(
             410,
@@ -337,17 +357,42 @@ impl Failure {
         )
     }
 
-    /// The continue token points at a version that is no longer held.
-    pub(crate) fn continue_expired() -> Self {
+    /// The continue token points at a version that is no longer held; `token` goes on with what is there now.
+    pub(crate) fn continue_expired(token: String) -> Self {
         let message = "The provided continue parameter is too old to display a consistent list \
-                       result. You must start a new list without the continue parameter.";
-        Self::plain(410, "Expired", message.to_owned())
+                       result. You can start a new list without the continue parameter, or use the \
+                       continue token in this response to retrieve the remainder of the results. \
+                       Continuing with the provided token results in an inconsistent list - objects \
+                       that were created, modified, or deleted between the time the first chunk was \
+                       returned and now may show up in the list.";
+        Self {
+            token,
+            ..Self::plain(410, "Expired", message.to_owned())
+        }
     }
 
     /// The verb is not served on this path.
     pub(crate) fn method_not_allowed() -> Self {
         let message = "the server does not allow this method on the requested resource";
-        Self::plain(405, "MethodNotAllowed", message.to_owned())
+        let mut failure = Self::plain(405, "MethodNotAllowed", message.to_owned());
+        failure.details = json!({});
+        failure
+    }
+
+    /// The verb is not served on a path of this kind; `verb` is empty where Kubernetes has none for the method.
+    pub(crate) fn no_verb(resource: &Resource, verb: &str) -> Self {
+        if resource.family == Family::Custom {
+            Self::not_supported(resource, verb)
+        } else {
+            Self::method_not_allowed()
+        }
+    }
+
+    /// An object is sent to the path of `name` and has no name itself.
+    pub(crate) fn nameless(name: &str) -> Self {
+        Self::bad_request(format!(
+            "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        ))
     }
 
     /// The body's format is not understood.
@@ -413,6 +458,9 @@ impl Failure {
         });
         if let (false, Some(map)) = (self.reason.is_empty(), status.as_object_mut()) {
             map.insert("reason".to_owned(), json!(self.reason));
+        }
+        if !self.token.is_empty() {
+            status["metadata"] = json!({ "continue": self.token });
         }
         if let (false, Some(map)) = (self.details.is_null(), status.as_object_mut()) {
             map.insert("details".to_owned(), self.details.clone());

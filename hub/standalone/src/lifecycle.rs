@@ -201,6 +201,9 @@ pub(crate) fn replace(
 
 fn fences(resource: &Resource, current: &Value, body: &Value, name: &str) -> Result<(), Failure> {
     let given = object::name(body);
+    if given.is_empty() {
+        return Err(Failure::nameless(name));
+    }
     if given != name {
         return Err(Failure::bad_request(format!(
             "the name of the object ({given}) does not match the name on the URL ({name})"
@@ -208,8 +211,20 @@ fn fences(resource: &Resource, current: &Value, body: &Value, name: &str) -> Res
     }
     let (wanted, uid) = (object::uid(body), object::uid(current));
     if !wanted.is_empty() && wanted != uid {
+        // The words are those of the storage behind kube-apiserver, with the object's key there.
+        let mut place: Vec<&str> = vec!["/registry", &resource.plural, name];
+        let namespace = object::text(current, "namespace");
+        if resource.namespaced {
+            place.insert(2, namespace);
+        }
+        if resource.family == Family::Custom {
+            place.insert(1, &resource.group);
+        }
         let why = format!(
-            "Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}"
+            "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, \
+             AdditionalErrorMsg: Precondition failed: UID in precondition: {wanted}, UID in object \
+             meta: {uid}",
+            place.join("/")
         );
         return Err(Failure::conflict(resource, name, &why));
     }

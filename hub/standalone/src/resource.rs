@@ -178,11 +178,11 @@ impl Registry {
             .find(|r| &*r.storage == storage && r.family != Family::Event)
     }
 
-    /// Whether an owner reference to this kind can be followed.
-    pub(crate) fn serves_kind(&self, api_version: &str, kind: &str) -> bool {
+    /// The resource of a kind, to which an owner reference leads.
+    pub(crate) fn of_kind(&self, api_version: &str, kind: &str) -> Option<&Arc<Resource>> {
         self.resources
             .iter()
-            .any(|r| r.kind == kind && r.api_version() == api_version)
+            .find(|r| r.kind == kind && r.api_version() == api_version)
     }
 
     /// Everything, in the order of discovery.

@@ -30,7 +30,7 @@ mod whole;
 mod writer;
 
 pub(crate) use error::Error as DiskError;
-pub(crate) use row::{Key, Row};
+pub(crate) use row::{Key, Owner, Row};
 pub(crate) use seal::must_be_outside;
 
 /// Writes that may wait. More waiting clients than this are held at the sender.

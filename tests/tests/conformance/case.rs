@@ -2,6 +2,7 @@
 //!
 //! In paths and bodies `$ns` is the namespace of the case, `$m`, `$w`, `$cm`, `$secrets`, `$hosts`, `$leases` and `$events` are the
 //! collections in it, and a name that a step saved is what it found. `repeat` sends a request so many times, `$i` counts.
+//! `until` asks again until the answer has settled, for what others than the server bring about.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -62,6 +63,9 @@ pub(crate) struct Step {
     /// How often.
     #[serde(default)]
     pub(crate) repeat: Option<usize>,
+    /// Asked again, for a while, until these pointers of the answer have these values; null is absent.
+    #[serde(default)]
+    pub(crate) until: std::collections::BTreeMap<String, Value>,
     /// The documented difference that shows here.
     #[serde(default)]
     pub(crate) differs: Option<String>,
@@ -79,6 +83,8 @@ pub(crate) struct Exchange {
     pub(crate) headers: Vec<(String, String)>,
     /// The body; the list of events of a watch.
     pub(crate) body: Value,
+    /// Whether the answer is what the step waits for.
+    pub(crate) settled: bool,
 }
 
 /// Every case of every file.

@@ -43,13 +43,13 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
     Difference {
         id: "exec and proxy",
         real: "Pods, Nodes and Services have subresources that carry streams.",
-        ours: "Those kinds are not served: 404.",
+        ours: "Those kinds are not served: 404. What one of them owns is not collected.",
         why: "Nothing runs in a standalone hub that one could exec into.",
         shows: &[""],
     },
     Difference {
         id: "words of parsers",
-        real: "A body or a parameter that cannot be read is refused with the words of Go's JSON and YAML parsers.",
+        real: "A body or a parameter that cannot be read, or a body of another kind, is refused with the words of Go's JSON and YAML parsers and of its registry of types.",
         ours: "The same code and reason, other words.",
         why: "The words name types of another language; no client reads them.",
         shows: &["/message"],

@@ -93,6 +93,17 @@ impl Names {
                 }
             }
         }
+        // Fields of lists are named by their keys, and those of owners are uids.
+        let named: Vec<String> = map
+            .keys()
+            .filter(|key| key.starts_with("k:"))
+            .cloned()
+            .collect();
+        for key in named {
+            if let Some(value) = map.remove(&key) {
+                map.insert(self.text(&key), value);
+            }
+        }
     }
 
     fn scalar(&mut self, key: &str, text: &str) -> String {
@@ -143,6 +154,18 @@ fn text<'a>(map: &'a Map<String, Value>, key: &str) -> &'a str {
 pub(crate) fn compare(real: &Exchange, ours: &Exchange, step: &Step) -> Vec<Finding> {
     let mut found = Vec::new();
     if step.quiet && (real.code >= 300) == (ours.code >= 300) {
+        return found;
+    }
+    for (name, exchange) in [("kube-apiserver", real), ("standalone", ours)] {
+        if !exchange.settled {
+            found.push(Finding {
+                path: format!("until {:?}: not on {name}", step.until),
+                real: format!("{} {}", real.code, short(Some(&real.body))),
+                ours: format!("{} {}", ours.code, short(Some(&ours.body))),
+            });
+        }
+    }
+    if !found.is_empty() {
         return found;
     }
     if real.code != ours.code {

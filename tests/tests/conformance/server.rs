@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use kube::config::Kubeconfig;
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use vitistack_standalone::Options;
+use vitistack_tests::peer::collector::Collector;
 use vitistack_tests::peer::{self, ApiServer};
 
 use super::case::{Case, Exchange, Step};
@@ -19,6 +20,14 @@ use super::case::{Case, Exchange, Step};
 const PATIENCE: Duration = Duration::from_secs(8);
 /// How long a whole body may take.
 const WHOLE: Duration = Duration::from_secs(4);
+/// How long a collector may take for what it was asked for.
+const SETTLES: Duration = Duration::from_secs(10);
+/// Pause before an answer that has not settled is asked for again.
+const AGAIN: Duration = Duration::from_millis(20);
+/// Bytes of an object of which [`LARGE_ONES`] are more than the standalone API remembers (4 MiB).
+const LARGE: usize = 900 << 10;
+/// See [`LARGE`].
+const LARGE_ONES: usize = 6;
 /// Headers that are part of the answer.
 const HEADERS: [&str; 3] = ["content-type", "warning", "retry-after"];
 
@@ -27,8 +36,9 @@ pub(crate) struct Server {
     base: String,
     token: String,
     client: reqwest::Client,
-    /// Kept running.
-    _real: Option<ApiServer>,
+    // Dropped in this order: the collector's last requests need the server.
+    collector: Option<Collector>,
+    real: Option<ApiServer>,
     standalone: Option<(CancellationToken, vitistack_standalone::Server)>,
 }
 
@@ -37,8 +47,11 @@ impl Server {
     pub(crate) fn real(runtime: &Runtime, dir: &Path) -> Self {
         let api = ApiServer::start(dir);
         let mut server = Self::at(&api.kubeconfig);
-        server._real = Some(api);
         runtime.block_on(server.install());
+        server.collector = Some(Collector::start(dir, &api.kubeconfig));
+        server.real = Some(api);
+        runtime.block_on(server.collects());
+        runtime.block_on(server.forget());
         server
     }
 
@@ -58,6 +71,7 @@ impl Server {
             .expect("the standalone API starts");
         let mut server = Self::at(&started.kubeconfig);
         server.standalone = Some((ending, started));
+        runtime.block_on(server.forget());
         server
     }
 
@@ -79,7 +93,8 @@ impl Server {
             base: text("/clusters/0/cluster/server"),
             token: text("/users/0/user/token"),
             client,
-            _real: None,
+            collector: None,
+            real: None,
             standalone: None,
         }
     }
@@ -141,6 +156,64 @@ impl Server {
         tokio::time::timeout(PATIENCE * 2, asked)
             .await
             .unwrap_or_else(|_| panic!("{path} is not served"));
+    }
+
+    /// Waits until an object whose owner does not exist is collected: then the collector knows the kinds.
+    async fn collects(&mut self) {
+        let path = "/apis/test.vitistack.io/v1/namespaces/default/widgets";
+        let owner = json!({ "apiVersion": "test.vitistack.io/v1", "kind": "Widget", "name": "none",
+                            "uid": "00000000-0000-4000-8000-000000000000" });
+        let object = json!({ "apiVersion": "test.vitistack.io/v1", "kind": "Widget", "spec": { "size": 1 },
+                             "metadata": { "name": "canary", "ownerReferences": [owner] } });
+        let made = self
+            .send("POST", path, None, None, None, Some(object.to_string()))
+            .await;
+        assert!(made.status().is_success(), "the canary: {}", made.status());
+        let end = Instant::now() + PATIENCE * 5;
+        let canary = format!("{path}/canary");
+        while self
+            .send("GET", &canary, None, None, None, None)
+            .await
+            .status()
+            != 404
+        {
+            if let Some(Err(why)) = self.collector.as_mut().map(Collector::alive) {
+                panic!("{why}");
+            }
+            assert!(Instant::now() < end, "the canary is not collected");
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// Makes the server forget what was before: etcd is compacted; more is written than the standalone API remembers.
+    async fn forget(&self) {
+        let path = "/api/v1/namespaces/default/configmaps";
+        let large = "x".repeat(LARGE);
+        for count in 0..LARGE_ONES {
+            let name = format!("large-{count}");
+            let object = json!({ "apiVersion": "v1", "kind": "ConfigMap", "data": { "x": large },
+                                 "metadata": { "name": name } });
+            let object = Some(object.to_string());
+            let made = self.send("POST", path, None, None, None, object).await;
+            assert!(made.status().is_success(), "{name}: {}", made.status());
+            let gone = format!("{path}/{name}");
+            let gone = self.send("DELETE", &gone, None, None, None, None).await;
+            assert!(gone.status().is_success(), "{name}: {}", gone.status());
+        }
+        let Some(real) = &self.real else {
+            return;
+        };
+        let list = self.send("GET", path, None, None, None, None).await;
+        let list: Value = list.json().await.expect("a list is JSON");
+        let revision = list.pointer("/metadata/resourceVersion");
+        let compacted = self
+            .client
+            .post(format!("{}/v3/kv/compaction", real.etcd_url))
+            .json(&json!({ "revision": revision, "physical": true }))
+            .send()
+            .await
+            .expect("etcd answers");
+        assert!(compacted.status().is_success(), "{}", compacted.status());
     }
 
     async fn send(
@@ -219,6 +292,11 @@ impl Server {
         let mut exchanges = Vec::new();
         for step in &case.steps {
             let mut exchange = self.step(step, &names).await;
+            let end = Instant::now() + SETTLES;
+            while !exchange.settled && Instant::now() < end {
+                tokio::time::sleep(AGAIN).await;
+                exchange = self.step(step, &names).await;
+            }
             for count in 1..step.repeat.unwrap_or(1) {
                 names.insert("i".to_owned(), count.to_string());
                 exchange = self.step(step, &names).await;
@@ -287,10 +365,15 @@ impl Server {
                 serde_json::from_str(&text).unwrap_or(Value::String(text))
             }
         };
+        let settled = step.until.iter().all(|(pointer, wanted)| {
+            let found = body.pointer(pointer).unwrap_or(&Value::Null);
+            found == wanted
+        });
         Exchange {
             code,
             headers,
             body,
+            settled,
         }
     }
 }

@@ -16,6 +16,25 @@ fn bodies_that_are_not_objects_are_refused() {
 }
 
 #[test]
+fn nothing_is_an_object_of_which_nothing_is_said() {
+    assert_eq!(parse(b"null").unwrap().object, json!({}));
+}
+
+#[test]
+fn a_kind_is_text_and_that_of_the_path() {
+    let maps = resource("configmaps");
+    for kind in [json!([]), json!(7), json!("Secret")] {
+        let sent = Parsed::whole(json!({ "kind": kind, "metadata": { "name": "a" } }));
+        let refused = decode(&maps, sent, FieldValidation::Warn).unwrap_err();
+        assert_eq!(
+            (refused.code, refused.reason),
+            (400, "BadRequest"),
+            "{kind}"
+        );
+    }
+}
+
+#[test]
 fn keys_given_twice_are_refused_or_mentioned() {
     let body = br#"{"metadata":{"name":"a"},"data":{"x":"1","x":"2"}}"#;
     let maps = resource("configmaps");

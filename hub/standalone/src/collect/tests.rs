@@ -3,7 +3,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{Step, plan, stale_events};
-use crate::lifecycle::{FOREGROUND, ORPHAN};
+use crate::lifecycle::{FOREGROUND, ORPHAN, Propagation};
 use crate::resource::Registry;
 use crate::store::{Key, Row};
 
@@ -35,9 +35,16 @@ fn check(rows: &[Arc<Row>], expected: &[&str]) {
     let mut steps: Vec<String> = plan(&registry, rows)
         .into_iter()
         .map(|step| match step {
-            Step::Delete { key, .. } => format!("delete {}", key.name),
+            Step::Delete {
+                key, propagation, ..
+            } => match propagation {
+                Propagation::Background => format!("delete {}", key.name),
+                Propagation::Foreground => format!("delete {} after what it owns", key.name),
+                Propagation::Orphan => format!("delete {} alone", key.name),
+            },
             Step::Finish { key } => format!("finish {}", key.name),
             Step::Release { key, .. } => format!("release {}", key.name),
+            Step::Unblock { key } => format!("unblock {}", key.name),
             Step::Disown { key, owners } => format!("disown {} of {}", key.name, owners.join(",")),
         })
         .collect();
@@ -104,6 +111,85 @@ fn an_orphaning_deletion_lets_go_first() {
     let dependent = row("secrets", "ns", "d", owned_by(&["one"]));
     check(&[owner.clone(), dependent], &["disown d of uid-one"]);
     check(&[owner], &["release one"]);
+}
+
+#[test]
+fn an_owner_is_found_by_kind_namespace_name_and_uid() {
+    let dependent = row("secrets", "ns", "d", owned_by(&["one"]));
+    let check = |owner: Arc<Row>, expected: &[&str]| check(&[owner, dependent.clone()], expected);
+    check(row("configmaps", "ns", "one", json!({})), &[]);
+    check(row("secrets", "ns", "one", json!({})), &["delete d"]);
+    check(row("configmaps", "far", "one", json!({})), &["delete d"]);
+    let mut other = json!({ "metadata": { "uid": "uid-one" } });
+    let key = |name| Key::new("configmaps".into(), "ns", name);
+    let row = |name, object| Arc::new(Row::new(key(name), 1, object));
+    check(row("other", other.clone()), &["delete d"]);
+    other["metadata"]["uid"] = json!("uid-other");
+    check(row("one", other), &["delete d"]);
+}
+
+#[test]
+fn what_has_no_namespace_has_no_owner_in_one() {
+    check(&[row("namespaces", "", "d", owned_by(&["one"]))], &[]);
+}
+
+#[test]
+fn events_are_not_collected_with_owners() {
+    let event = row("events", "ns", "e", owned_by(&["one"]));
+    check(std::slice::from_ref(&event), &[]);
+    let owner = row("configmaps", "ns", "one", deleting(FOREGROUND));
+    check(&[owner, event.clone()], &["release one"]);
+    let owner = row("configmaps", "ns", "one", deleting(ORPHAN));
+    check(&[owner, event], &["release one"]);
+}
+
+#[test]
+fn an_owner_that_waits_is_let_go_of_where_another_stays() {
+    check(
+        &[
+            row("configmaps", "ns", "one", deleting(FOREGROUND)),
+            row("configmaps", "ns", "two", json!({})),
+            row("secrets", "ns", "d", owned_by(&["one", "two"])),
+        ],
+        &["disown d of uid-one"],
+    );
+}
+
+#[test]
+fn a_dependent_is_deleted_as_its_owner_and_its_finalizers_say() {
+    let waiting = row("configmaps", "ns", "one", deleting(FOREGROUND));
+    let middle = row("configmaps", "ns", "two", owned_by(&["one"]));
+    let last = row("secrets", "ns", "d", owned_by(&["two"]));
+    check(
+        &[waiting, middle.clone(), last.clone()],
+        &["delete two after what it owns"],
+    );
+    check(&[middle, last], &["delete two"]);
+    for (finalizer, expected) in [
+        (ORPHAN, "delete d alone"),
+        (FOREGROUND, "delete d after what it owns"),
+    ] {
+        let mut metadata = owned_by(&["one"]);
+        metadata["finalizers"] = json!([finalizer]);
+        check(&[row("secrets", "ns", "d", metadata)], &[expected]);
+    }
+}
+
+#[test]
+fn a_circle_of_owners_is_cut() {
+    let mut waiting = deleting(FOREGROUND);
+    waiting["ownerReferences"] = owned_by(&["two"])["ownerReferences"].clone();
+    let one = row("configmaps", "ns", "one", waiting);
+    let mut free = owned_by(&["one"]);
+    check(
+        &[one.clone(), row("configmaps", "ns", "two", free.clone())],
+        &["unblock two"],
+    );
+    free["ownerReferences"][0]["blockOwnerDeletion"] = json!(false);
+    check(
+        &[one, row("configmaps", "ns", "two", free)],
+        &["delete two after what it owns", "release one"],
+    );
 }
 
 #[test]

@@ -134,9 +134,7 @@ pub(super) fn applied(
 pub(super) fn as_new(resource: &Resource, name: &str, object: &mut Value) -> Result<(), Failure> {
     let given = object::name(object);
     if given.is_empty() {
-        return Err(Failure::bad_request(format!(
-            "the name of the object ({name} based on URL) was undeterminable: name must be provided"
-        )));
+        return Err(Failure::nameless(name));
     }
     if given != name {
         return Err(Failure::bad_request(format!(

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::query::{Form, Query};
 use crate::resource::{Family, Resource};
 use crate::selector::{Fields, Labels};
-use crate::store::{Page, Row};
+use crate::store::{Handle, Key, Page, Row};
 use crate::table::{self, Include};
 use crate::view;
 
@@ -57,31 +57,97 @@ impl Filter {
     }
 }
 
-/// Where a list stopped. The version makes all pages one moment.
+/// Where a list goes on, in the form of Kubernetes.
 #[derive(Debug, Serialize, Deserialize)]
 struct Token {
-    version: u64,
-    namespace: String,
-    name: String,
+    #[serde(rename = "v", default)]
+    form: String,
+    /// The version of which all pages are; any below zero is the newest.
+    #[serde(rename = "rv", default)]
+    version: i64,
+    /// Name of the first object, behind its namespace where the list is of all.
+    #[serde(default)]
+    start: String,
 }
+
+/// The form of tokens.
+const FORM: &str = "meta.k8s.io/v1";
 
 impl Token {
     fn parse(text: &str) -> Result<Self, Failure> {
+        let refused = |why: &str| {
+            Failure::bad_request(format!(
+                "invalid continue token: continue key is not valid{why}"
+            ))
+        };
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok();
-        bytes
+        let token: Self = bytes
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            .ok_or_else(|| Failure::bad_request("continue key is not valid"))
+            .ok_or_else(|| refused(""))?;
+        let Self {
+            form,
+            version,
+            start,
+        } = &token;
+        if form != FORM {
+            return Err(refused(&format!(
+                ": server does not recognize this encoded version {form}"
+            )));
+        }
+        if *version == 0 {
+            return Err(refused(
+                ": incorrect encoded start resourceVersion (version meta.k8s.io/v1)",
+            ));
+        }
+        if start.is_empty() {
+            return Err(refused(
+                ": encoded start key empty (version meta.k8s.io/v1)",
+            ));
+        }
+        let inner = start.strip_prefix('/').unwrap_or(start);
+        if inner.split('/').any(|part| ["", ".", ".."].contains(&part)) {
+            return Err(refused(&format!(": {start}")));
+        }
+        Ok(token)
     }
 
-    fn after(row: &Row, version: u64) -> String {
-        let (namespace, name) = (row.key.namespace.clone(), row.key.name.clone());
+    fn text(version: i64, start: String) -> String {
+        let form = FORM.to_owned();
         let token = json!(Self {
+            form,
             version,
-            namespace,
-            name
-        })
-        .to_string();
-        BASE64_URL_SAFE_NO_PAD.encode(token)
+            start
+        });
+        BASE64_URL_SAFE_NO_PAD.encode(token.to_string())
+    }
+
+    /// What goes on behind `row`.
+    fn after(row: &Row, version: u64, namespace: Option<&str>) -> String {
+        let Key {
+            namespace: home,
+            name,
+            ..
+        } = &row.key;
+        let start = match namespace {
+            None if !home.is_empty() => format!("{home}/{name}\0"),
+            None | Some(_) => format!("{name}\0"),
+        };
+        Self::text(i64::try_from(version).unwrap_or(i64::MAX), start)
+    }
+
+    /// Whether the list that goes on here has `row`.
+    fn takes(&self, row: &Row, namespace: Option<&str>) -> bool {
+        let start = self.start.strip_prefix('/').unwrap_or(&self.start);
+        let Key {
+            namespace: home,
+            name,
+            ..
+        } = &row.key;
+        if namespace.is_some() || home.is_empty() {
+            return name.as_str() >= start;
+        }
+        let place = home.bytes().chain([b'/']).chain(name.bytes());
+        place.ge(start.bytes())
     }
 }
 
@@ -103,15 +169,10 @@ pub(super) fn list(
     };
     let mut rest = rows
         .iter()
-        .filter(|row| {
-            let key = (row.key.namespace.as_str(), row.key.name.as_str());
-            start
-                .as_ref()
-                .is_none_or(|t| key > (t.namespace.as_str(), t.name.as_str()))
-        })
-        .filter(|row| filter.takes(resource, row));
+        .filter(|row| start.as_ref().is_none_or(|t| t.takes(row, namespace)));
     let chosen: Vec<&Row> = rest
         .by_ref()
+        .filter(|row| filter.takes(resource, row))
         .take(query.limit.unwrap_or(usize::MAX))
         .map(AsRef::as_ref)
         .collect();
@@ -120,10 +181,14 @@ pub(super) fn list(
         // Lists of custom kinds have the field in any case, those of built-in kinds do not.
         crate::object::root_mut(&mut metadata).insert("continue".to_owned(), json!(""));
     }
+    // A page that is full goes on whether or not a selector takes anything of the rest.
     let remaining = rest.count();
     if let (true, Some(last), Some(map)) = (remaining > 0, chosen.last(), metadata.as_object_mut())
     {
-        map.insert("continue".to_owned(), json!(Token::after(last, version)));
+        map.insert(
+            "continue".to_owned(),
+            json!(Token::after(last, version, namespace)),
+        );
         if filter.is_open() {
             map.insert("remainingItemCount".to_owned(), json!(remaining));
         }
@@ -152,20 +217,36 @@ fn page(
                 "specifying resource version is not allowed when using continue",
             ));
         }
-        let version = Token::parse(&query.token)?.version;
+        let token = Token::parse(&query.token)?;
+        let Ok(version) = u64::try_from(token.version) else {
+            return Ok(store.list(&resource.storage, namespace));
+        };
+        reached(store, version).map_err(Failure::for_ever)?;
         let page = store.list_at(&resource.storage, namespace, version);
-        return page.map_err(|_| Failure::continue_expired());
+        return page.map_err(|_| Failure::continue_expired(Token::text(-1, token.start)));
     }
-    let wanted = query.version;
-    match wanted {
-        Some(version) if query.exact() => store
-            .list_at(&resource.storage, namespace, version)
-            .map_err(|oldest| Failure::expired(version, oldest)),
-        Some(version) if version > store.version() => {
-            Err(Failure::too_large_version(version, store.version()))
+    match query.version {
+        Some(version) if query.exact() => {
+            reached(store, version).map_err(Failure::for_ever)?;
+            store
+                .list_at(&resource.storage, namespace, version)
+                .map_err(|_| Failure::list_expired())
         }
-        _ => Ok(store.list(&resource.storage, namespace)),
+        Some(version) => {
+            reached(store, version)?;
+            Ok(store.list(&resource.storage, namespace))
+        }
+        None => Ok(store.list(&resource.storage, namespace)),
     }
+}
+
+/// Refuses a version that is still to come.
+fn reached(store: &Handle, version: u64) -> Result<(), Failure> {
+    let newest = store.version();
+    if version > newest {
+        return Err(Failure::too_large_version(version, newest));
+    }
+    Ok(())
 }
 
 /// A list of stored texts, none of them parsed.

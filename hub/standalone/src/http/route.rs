@@ -21,7 +21,7 @@ use crate::patch;
 use crate::path::{Place, Target};
 use crate::protobuf;
 use crate::query::{self, Form, Query};
-use crate::resource::{ACCESS_GROUP, Resource};
+use crate::resource::{ACCESS_GROUP, Family, Resource};
 use crate::store::Key;
 use crate::table::Include;
 
@@ -114,27 +114,52 @@ async fn collection(
     if !resource.namespaced && namespace.is_some() {
         return Err(Failure::no_route());
     }
+    // Objects are written in their namespace, also by a deletion of them all.
+    let nowhere = resource.namespaced && namespace.is_none() || is_namespaces(&resource);
+    let reads = *request.method() == Method::GET;
+    let creates = *request.method() == Method::POST;
+    if nowhere && !reads && !(creates && is_namespaces(&resource)) {
+        return Err(if resource.family == Family::Custom {
+            Failure::no_route()
+        } else {
+            Failure::method_not_allowed()
+        });
+    }
     match *request.method() {
         Method::GET if query.watch => watch::start(service, resource, namespace, query, form),
         Method::GET => read::list(&service.engine, &resource, namespace, &query, form),
-        Method::POST if resource.namespaced && namespace.is_none() => Err(Failure::no_route()),
-        Method::POST => {
-            query.writes("CreateOptions", None)?;
-            let ask = ask(&query, &request);
-            let parsed = sent(request).await?;
-            let done = service
-                .engine
-                .create(&resource, namespace, parsed, &ask)
-                .await?;
-            Ok(written(&resource, done, form))
-        }
+        Method::POST => create(service, &resource, namespace, &query, form, request).await,
         Method::DELETE => {
             let body = deletion(request).await?;
             delete::collection(&service.engine, &resource, namespace, &query, &body).await
         }
-        Method::PUT | Method::PATCH => Err(Failure::bad_request("name must be provided")),
-        _ => Err(Failure::method_not_allowed()),
+        Method::PUT | Method::PATCH if resource.family == Family::Custom => {
+            Err(Failure::bad_request("name must be provided"))
+        }
+        _ => Err(Failure::no_verb(&resource, "")),
     }
+}
+
+fn is_namespaces(resource: &Resource) -> bool {
+    resource.family == Family::Namespace
+}
+
+async fn create(
+    service: &Service,
+    resource: &Resource,
+    namespace: Option<&str>,
+    query: &Query,
+    form: Form,
+    request: Request<Incoming>,
+) -> Answer {
+    query.writes("CreateOptions", None)?;
+    let ask = ask(query, &request);
+    let parsed = sent(request).await?;
+    let done = service
+        .engine
+        .create(resource, namespace, parsed, &ask)
+        .await?;
+    Ok(written(resource, done, form))
 }
 
 async fn object(
@@ -173,6 +198,12 @@ async fn object(
             return delete::one(&service.engine, &resource, &key, &query, &body).await;
         }
         Method::DELETE => return Err(Failure::not_supported(&resource, "delete")),
+        // Under a name an object of a custom kind is created as in the collection; what counts is the name in it.
+        Method::POST if part == Part::Main && resource.family == Family::Custom => {
+            let namespace = place.namespace.as_deref();
+            return create(service, &resource, namespace, &query, form, request).await;
+        }
+        Method::POST => return Err(Failure::no_verb(&resource, "create")),
         Method::PUT => {
             query.writes("UpdateOptions", None)?;
             Change::Replace(sent(request).await?)
@@ -191,7 +222,7 @@ async fn object(
             }
             Change::Patch(kind, bytes)
         }
-        _ => return Err(Failure::method_not_allowed()),
+        _ => return Err(Failure::no_verb(&resource, "")),
     };
     let done = service
         .engine

@@ -1,5 +1,6 @@
 //! One stored object: its key, its text and the little of its metadata that is asked for often.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use hyper::body::Bytes;
@@ -7,8 +8,8 @@ use serde_json::Value;
 
 use crate::object;
 
-/// Which object: resource, namespace, name. Orders as a list is ordered.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Which object: resource, namespace, name. Orders as a list is ordered, which etcd's keys decide: `NAMESPACE/NAME`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     /// `plural.group` of the stored form.
     pub(crate) resource: Arc<str>,
@@ -34,6 +35,23 @@ impl Key {
     }
 }
 
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // So `a-b` comes before `a`, because `-` comes before the slash.
+        let (own, others) = (self.namespace.bytes(), other.namespace.bytes());
+        self.resource
+            .cmp(&other.resource)
+            .then_with(|| own.chain([b'/']).cmp(others.chain([b'/'])))
+            .then_with(|| self.name.cmp(&other.name))
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 /// An owner that an object names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Owner {
@@ -43,6 +61,8 @@ pub(crate) struct Owner {
     pub(crate) api_version: String,
     /// Kind of the owner.
     pub(crate) kind: String,
+    /// Name of the owner, in the namespace of what it owns if it has one.
+    pub(crate) name: String,
     /// Whether a foreground deletion of the owner waits for this object.
     pub(crate) blocks: bool,
 }
@@ -87,6 +107,7 @@ impl Meta {
                     uid: text(owner, "uid"),
                     api_version: text(owner, "apiVersion"),
                     kind: text(owner, "kind"),
+                    name: text(owner, "name"),
                     blocks: owner.get("blockOwnerDeletion").and_then(Value::as_bool) == Some(true),
                 })
                 .collect(),
