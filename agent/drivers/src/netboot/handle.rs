@@ -30,6 +30,8 @@ pub struct Handle {
 struct Shared {
     table: Mutex<Table>,
     changes: broadcast::Sender<Uid>,
+    /// How many slots were ever opened.
+    opened: watch::Sender<u64>,
     status: watch::Sender<Status>,
 }
 
@@ -51,6 +53,7 @@ impl Handle {
             shared: Arc::new(Shared {
                 table: Mutex::new(Table::default()),
                 changes: broadcast::Sender::new(CHANGES),
+                opened: watch::Sender::new(0),
                 status: watch::Sender::new(Status {
                     service,
                     address: None,
@@ -67,7 +70,14 @@ impl Handle {
     /// local one, and a local slot with a phone-home that of one without; nothing takes the place of another's
     /// installer.
     pub fn open(&self, slot: Slot) -> Result<(), SlotTaken> {
-        self.with(|table| table.open(slot))
+        self.with(|table| table.open(slot))?;
+        self.shared.opened.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    /// Changes whenever a slot is opened.
+    pub(crate) fn opened(&self) -> watch::Receiver<u64> {
+        self.shared.opened.subscribe()
     }
 
     /// Ends the slot of `mac` and its URLs, if `object` holds it.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Form, Path, Query, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{self, Next};
@@ -34,6 +34,9 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// How long a guest waits for its phone-home to be on disk. It asks again if that was not enough.
 const DURABLE: Duration = Duration::from_secs(10);
 
+/// How long firmware waits for a slot that may be about to be opened again. It does not ask a second time.
+const HOLD: Duration = Duration::from_secs(20);
+
 /// Everything that clients of the boot network may ask for by name. Compared whole.
 const ASSETS: [&str; 4] = ["vmlinuz", "initramfs", "snponly.efi", "undionly.kpxe"];
 
@@ -56,20 +59,52 @@ pub(crate) fn router(context: Context) -> Router {
         .with_state(context)
 }
 
-/// While the agent has just started, a capability that is not known may be one that the driver is about to open again:
-/// an installer in the middle of an image has to ask again, where "not found" would end it.
+/// While the agent has just started, what is not known may be what the driver is about to open again. Firmware is held
+/// until that has happened; an installer in the middle of an image has to ask again, where "not found" would end it.
 async fn unknown_yet(
     State(context): State<Arc<Context>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let is_capability = request.uri().path().starts_with("/c/");
-    let response = next.run(request).await;
-    let is_unknown = is_capability && response.status() == StatusCode::NOT_FOUND;
-    if is_unknown && Instant::now() < context.settled {
+    if Instant::now() >= context.settled {
+        return next.run(request).await;
+    }
+    let path = request.uri().path();
+    let is_capability = path.starts_with("/c/");
+    let is_firmware = path == "/boot.ipxe" || is_capability && path.ends_with("/initrd");
+    let response = if is_firmware && request.method() == Method::GET {
+        held(&context, request, next).await
+    } else {
+        next.run(request).await
+    };
+    if is_capability && response.status() == StatusCode::NOT_FOUND {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
     response
+}
+
+/// The answer once it is another one than "not found", or [`HOLD`] is over.
+async fn held(context: &Context, request: Request, next: Next) -> Response {
+    let (parts, _) = request.into_parts();
+    let ask = || {
+        next.clone()
+            .run(Request::from_parts(parts.clone(), Body::empty()))
+    };
+    // Before it is asked, so that a slot that is opened in between is not missed.
+    let mut opened = context.handle.opened();
+    let over = tokio::time::sleep(HOLD);
+    tokio::pin!(over);
+    loop {
+        let response = ask().await;
+        if response.status() != StatusCode::NOT_FOUND {
+            return response;
+        }
+        tokio::select! {
+            // Cancel-safe: neither takes anything. The sender lives as long as the context.
+            () = &mut over => return response,
+            _ = opened.changed() => {}
+        }
+    }
 }
 
 async fn within_deadline(

@@ -14,6 +14,9 @@ mod tests;
 const COMMAND_LINE: &str = "console=tty0 console=ttyS0,115200n8 transparent_hugepage=never MALLOC_ARENA_MAX=1 \
                             MALLOC_MMAP_THRESHOLD_=131072";
 
+/// How often a boot is tried, two seconds apart: longer than an agent takes to be upgraded.
+const TRIES: u32 = 60;
+
 /// The script for the server of `slot`, from the HTTP service at `server`.
 pub(crate) fn render(slot: &Slot, server: SocketAddrV4) -> String {
     match &slot.purpose {
@@ -35,14 +38,25 @@ fn local() -> String {
 /// to begin at, and the size of a compressed initramfs need not be. UEFI kernels are told the names on the command
 /// line; BIOS ones find the files joined. `BOOTIF`, as pxelinux writes it, tells the installer which of its interfaces
 /// leads here.
+///
+/// What cannot be had is asked for again: an agent that restarts under a booting server is back within seconds, and
+/// firmware that gave up once may not boot from the network again before its next power cycle. The script itself is
+/// fetched anew, since the slot may say something else by then. After [`TRIES`] the firmware goes on as it likes.
 fn installer(boot: &InstallerBoot, mac: Mac, server: SocketAddrV4) -> String {
     let capability = boot.urls.boot.to_segment();
     let boot_interface = mac.to_string().replace(':', "-");
     format!(
         "#!ipxe\n\
-         kernel http://{server}/assets/vmlinuz {COMMAND_LINE} BOOTIF=01-{boot_interface} initrd=boot initrd=initramfs\n\
-         initrd --name boot http://{server}/c/{capability}/initrd\n\
-         initrd --name initramfs http://{server}/assets/initramfs\n\
-         boot\n"
+         isset ${{tries}} || set tries:int32 0\n\
+         kernel http://{server}/assets/vmlinuz {COMMAND_LINE} BOOTIF=01-{boot_interface} initrd=boot initrd=initramfs || goto again\n\
+         initrd --name boot http://{server}/c/{capability}/initrd || goto again\n\
+         initrd --name initramfs http://{server}/assets/initramfs || goto again\n\
+         boot || goto again\n\
+         :again\n\
+         imgfree ||\n\
+         inc tries\n\
+         iseq ${{tries}} {TRIES} && exit 1 ||\n\
+         sleep 2\n\
+         chain --replace http://{server}/boot.ipxe?mac={boot_interface} || goto again\n"
     )
 }

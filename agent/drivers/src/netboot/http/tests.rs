@@ -269,9 +269,31 @@ async fn after_a_start_an_unknown_capability_is_to_be_asked_for_again() {
         (format!("/c/{}/image", segment('9')), 503),
         (format!("/c/{}/plan", segment('2')), 200),
         ("/assets/secret".to_owned(), 404),
-        ("/boot.ipxe?mac=52:54:00:99:00:02".to_owned(), 404),
     ] {
         assert_eq!(site.get(&path).await.status, status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn after_a_start_firmware_is_held_until_its_slot_is_open_again() {
+    let site = site_settled(Instant::now() + Duration::from_secs(600));
+    let slot = site
+        .handle
+        .with(|table| table.script_slot(MAC, Ipv4Addr::LOCALHOST));
+    let slot = slot.expect("the site has one");
+    for path in [
+        format!("/boot.ipxe?mac={MAC}"),
+        format!("/c/{}/initrd", segment('1')),
+    ] {
+        site.handle.close(MAC, MACHINE);
+        let again = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            site.handle
+                .open(slot.as_ref().clone())
+                .expect("nobody else has it");
+        };
+        let (answer, ()) = tokio::join!(site.get(&path), again);
+        assert_eq!(answer.status, 200, "{path}");
     }
 }
 

@@ -43,12 +43,19 @@ fn the_installers_script_holds_one_capability_and_never_on_the_command_line() {
     check(
         Purpose::Installer(Box::new(boot)),
         "#!ipxe\n\
+         isset ${tries} || set tries:int32 0\n\
          kernel http://10.99.0.1:8080/assets/vmlinuz console=tty0 console=ttyS0,115200n8 \
          transparent_hugepage=never MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=131072 \
-         BOOTIF=01-02-00-00-00-00-01 initrd=boot initrd=initramfs\n\
-         initrd --name boot http://10.99.0.1:8080/c/11111111111111111111111111111111/initrd\n\
-         initrd --name initramfs http://10.99.0.1:8080/assets/initramfs\n\
-         boot\n",
+         BOOTIF=01-02-00-00-00-00-01 initrd=boot initrd=initramfs || goto again\n\
+         initrd --name boot http://10.99.0.1:8080/c/11111111111111111111111111111111/initrd || goto again\n\
+         initrd --name initramfs http://10.99.0.1:8080/assets/initramfs || goto again\n\
+         boot || goto again\n\
+         :again\n\
+         imgfree ||\n\
+         inc tries\n\
+         iseq ${tries} 60 && exit 1 ||\n\
+         sleep 2\n\
+         chain --replace http://10.99.0.1:8080/boot.ipxe?mac=02-00-00-00-00-01 || goto again\n",
     );
 }
 
