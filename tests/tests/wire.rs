@@ -24,6 +24,7 @@ use hub::{Hub, intent, report, secret};
 use vitistack_agent::uplink::Link;
 use vitistack_hub::dispatch::Conflict;
 use vitistack_protocol::codec::Message;
+use vitistack_protocol::identity::key::AgentKey;
 use vitistack_protocol::identity::{AGENT_LIFE, AgentName};
 use vitistack_protocol::ids::{HubEpoch, Sequence};
 use vitistack_protocol::message::control::{Goodbye, Health, Unsupported, Welcome};
@@ -76,7 +77,10 @@ async fn an_agent_joins_takes_what_is_desired_and_its_reports_are_acked() {
     let object = hub.agent("edge-1").await.expect("the hub made an Agent");
     assert_eq!(object.spec.site, "edge-west");
     assert_eq!(object.spec.served_namespaces, ["production"]);
-    assert!(hub.token_secrets().await.is_empty(), "the token is used up");
+    until(SOON, "the token is gone for good", async || {
+        hub.token_secrets().await.is_empty().then_some(())
+    })
+    .await;
 
     until(SOON, "the intent is held", async || {
         (hub.handle.held(wanted.object.uid) == Some(wanted.fence)).then_some(())
@@ -315,7 +319,28 @@ async fn of_many_agents_with_one_token_exactly_one_joins() {
         assert!(refusal.contains("used already"), "{refusal}");
     }
     assert_eq!(hub.agents().await.len(), 1);
-    assert!(hub.token_secrets().await.is_empty());
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_lost_the_answer_asks_again_with_its_key_and_nobody_else_does() {
+    let hub = Hub::start().await;
+    let token = hub.token(hub::token_in(Duration::from_secs(600))).await;
+    let key = AgentKey::generate().unwrap();
+    let first = agent::join_with(&hub, &token, &key).await;
+    let again = agent::join_with(&hub, &token, &key).await;
+    let names = [first, again].map(|joined| joined.expect("it is its key").name);
+    assert_eq!(names, ["edge-1", "edge-1"]);
+    let refusal = agent::join_once(&hub, &token)
+        .await
+        .expect_err("another key");
+    assert!(refusal.contains("used already"), "{refusal}");
+    assert_eq!(hub.agents().await, ["edge-1"], "one agent, one name");
+    hub.revoke_agent("edge-1").await;
+    let refusal = agent::join_with(&hub, &token, &key)
+        .await
+        .expect_err("it was revoked");
+    assert!(refusal.contains("used already"), "{refusal}");
     hub.stop().await;
 }
 

@@ -9,6 +9,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use vitistack_fault as fault;
 use vitistack_protocol::identity::key::{AgentKey, certificates_from_pem, certificates_to_pem};
 use vitistack_protocol::identity::name::DEFAULT_TRUST_DOMAIN;
 use vitistack_protocol::identity::{Leaf, tls};
@@ -180,9 +181,14 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
             .mode(0o600)
             .open(&temporary)?;
         file.write_all(bytes)?;
+        fault::before("agent.identity.fsync");
         file.sync_all()?;
+        fault::after("agent.identity.fsync");
+        fault::before("agent.identity.rename");
         fs::rename(&temporary, &path)?;
-        File::open(folder)?.sync_all()
+        File::open(folder)?.sync_all()?;
+        fault::after("agent.identity.rename");
+        Ok(())
     };
     attempt().map_err(failed("write", &path))
 }

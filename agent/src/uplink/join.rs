@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use vitistack_fault as fault;
 use vitistack_protocol::identity::{JoinToken, tls};
 use vitistack_protocol::message::control::{Goodbye, Join, Joined};
 use vitistack_protocol::transport::{CloseCode, Connection, Dialer, Priority, within};
@@ -28,7 +29,9 @@ pub(super) async fn join(dialer: &mut Dialer, options: &Options) -> Result<Ident
         tls::join(&token).map_err(wrong("token"))
     })
     .await?;
+    fault::before("agent.join.send");
     let joined = ask(&connection, &request).await;
+    fault::after("agent.join.send");
     connection.close(CloseCode::Done, "answered");
     let Joined {
         name: _,

@@ -130,13 +130,15 @@ fn is_hex(text: &str, length: usize) -> bool {
             .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
-/// A token that was not used yet, without its secret.
+/// A token that is kept, without its secret.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Known {
     id: String,
     site: String,
     namespaces: String,
     expires: Option<Timestamp>,
+    /// An agent has redeemed it and has had no session yet.
+    redeemed: bool,
 }
 
 /// The tokens among `secrets`, by id.
@@ -155,6 +157,7 @@ pub(crate) fn known(secrets: &[Secret]) -> Vec<Known> {
                 site: text(join_token::SITE).unwrap_or_default(),
                 namespaces: text(join_token::NAMESPACES).unwrap_or_default(),
                 expires: text(join_token::EXPIRES).and_then(|text| text.trim().parse().ok()),
+                redeemed: text(join_token::REDEEMED_BY).is_some(),
             })
         })
         .collect();
@@ -177,10 +180,14 @@ pub(crate) fn to_table(known: &[Known], now: Timestamp) -> String {
                 token.site.clone(),
                 token.namespaces.clone(),
                 left,
+                if token.redeemed { "yes" } else { "no" }.to_owned(),
             ]
         })
         .collect();
-    render(&["ID", "SITE", "NAMESPACES", "EXPIRES IN"], &rows)
+    render(
+        &["ID", "SITE", "NAMESPACES", "EXPIRES IN", "REDEEMED"],
+        &rows,
+    )
 }
 
 /// For programs.
@@ -194,6 +201,7 @@ pub(crate) fn to_json(known: &[Known]) -> Value {
                 "site": token.site,
                 "namespaces": namespaces,
                 "expires": token.expires,
+                "redeemed": token.redeemed,
             })
         })
         .collect();

@@ -17,8 +17,8 @@ use vitistack_api::machine::Machine;
 use vitistack_api::machine_provider::MachineProvider;
 use vitistack_protocol::Chain;
 
-use super::wakes::Woken;
 use super::Hub;
+use super::wakes::Woken;
 use crate::cache::Seen;
 
 /// Starts all of them.

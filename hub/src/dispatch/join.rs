@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use tracing::{info, warn};
+use vitistack_fault as fault;
 use vitistack_protocol::Chain;
 use vitistack_protocol::message::control::{Goodbye, Join, Unsupported};
 use vitistack_protocol::transport::{
@@ -50,7 +51,10 @@ async fn attempt(connection: &Connection, context: &Context) -> Result<(), Error
         .join(&join, &connected, SystemTime::now())
         .await;
     match answer {
-        Ok(joined) => send.send(&joined).await?,
+        Ok(joined) => {
+            fault::before("hub.join.send");
+            send.send(&joined).await?;
+        }
         Err(error) => {
             let message = match &error {
                 enrolment::Error::Refused { refusal } => refusal.to_string(),
@@ -73,11 +77,13 @@ async fn attempt(connection: &Connection, context: &Context) -> Result<(), Error
         }
     }
     send.finish();
-    within(ANSWER, "deliver the answer to a join", async {
+    let delivered = within(ANSWER, "deliver the answer to a join", async {
         send.delivered().await;
         Ok(())
     })
-    .await
+    .await;
+    fault::after("hub.join.send");
+    delivered
 }
 
 /// Waits for the `Join`; everything else is answered `Unsupported`. `None` when the peer has nothing more to say.

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::field::{Empty, display};
 use tracing::{Instrument as _, Span, debug, info_span, warn};
 use vitistack_protocol::Chain;
-use vitistack_protocol::identity::{self, AgentVerifier, HUB_LIFE};
+use vitistack_protocol::identity::{self, AgentVerifier, HUB_LIFE, Leaf};
 use vitistack_protocol::transport::{self, Arrival, CloseCode, Incoming, Listener};
 
 use super::{Handle, join, session};
@@ -149,7 +149,7 @@ impl Server {
                 () = cancel.cancelled() => break Ok(()),
                 _ = roster.join_next(), if !cancel.is_cancelled() => break Err(Error::Roster),
                 // Before accepting: strangers who keep dialling hold no session up.
-                Some(done) = tasks.join_next() => go_on(done, &mut tasks),
+                Some(done) = tasks.join_next() => go_on(done, &mut tasks, &context),
                 incoming = listener.accept() => {
                     let Some(incoming) = incoming else { break Ok(()) };
                     let span = info_span!("connection", remote = %incoming.remote(), agent = Empty);
@@ -185,13 +185,37 @@ impl Server {
 }
 
 /// How a task of a connection ends: perhaps with a session that has begun.
-type Ended = Option<(session::Begun, Span)>;
+type Ended = Option<Greeted>;
 
-/// Lets a session that has begun run, in a task of its own.
-fn go_on(done: Result<Ended, JoinError>, tasks: &mut JoinSet<Ended>) {
+/// A session that has begun.
+struct Greeted {
+    session: session::Begun,
+    span: Span,
+    /// The certificate, if this may be the first session under it.
+    arrived: Option<Leaf>,
+}
+
+/// Lets a session that has begun run, in a task of its own, and takes the token of an agent that has arrived away.
+fn go_on(done: Result<Ended, JoinError>, tasks: &mut JoinSet<Ended>, context: &Context) {
     match done {
         Ok(None) => {}
-        Ok(Some((session, span))) => {
+        Ok(Some(Greeted {
+            session,
+            span,
+            arrived,
+        })) => {
+            if let Some(leaf) = arrived {
+                let Context {
+                    authority, joins, ..
+                } = context.clone();
+                let removal = async move {
+                    // The semaphore is never closed. A fleet that comes back asks the API a few times at once and no more.
+                    let _turn = joins.acquire().await;
+                    authority.arrived(&leaf).await;
+                    None
+                };
+                tasks.spawn(removal.instrument(span.clone()));
+            }
             let session = async {
                 session.run().await;
                 None
@@ -209,8 +233,13 @@ async fn arrive(incoming: Incoming, context: Context) -> Ended {
         Ok(Arrival::Session { connection, leaf }) => {
             let span = Span::current();
             span.record("agent", display(&leaf.name));
+            let arrived = Authority::is_arrival(&leaf, SystemTime::now()).then(|| leaf.clone());
             let session = session::begin(connection, leaf, context).await?;
-            return Some((session, span));
+            return Some(Greeted {
+                session,
+                span,
+                arrived,
+            });
         }
         Ok(Arrival::Join { connection }) => join::run(connection, context).await,
         // Strangers and storms end here too, so it is no warning.

@@ -4,13 +4,24 @@ use std::fmt;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
+use vitistack_api::names::join_token::REDEEMED_BY;
 use vitistack_protocol::identity::JoinToken;
 
 use super::record::text;
 
 /// `type` of a token's Secret.
 pub(super) const SECRET_TYPE: &str = "vitistack.io/join-token";
+
+/// How a good token stands to who shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    /// Nobody has redeemed it.
+    First,
+    /// The same key has redeemed it, and may not have had the answer.
+    Again,
+}
 
 /// What a token grants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +37,7 @@ pub(super) struct Grant {
 pub enum Refusal {
     /// Not a token.
     Malformed,
-    /// No such token, another secret, or used up already: the three are not told apart.
+    /// No such token, another secret, or redeemed by another key: the three are not told apart.
     Unknown,
     /// It has expired.
     Expired,
@@ -50,12 +61,14 @@ pub(super) fn secret_name(id: &str) -> String {
     format!("vitistack-token-{id}")
 }
 
-/// Whether `token` may be used, by the Secret that keeps it.
+/// Whether the holder of `key` may use `token`, by the Secret that keeps it. `key` is the hexadecimal SHA-256 of its
+/// public key.
 pub(super) fn decide(
     secret: &Secret,
     token: &JoinToken,
+    key: &str,
     now: SystemTime,
-) -> Result<Grant, Refusal> {
+) -> Result<(Grant, Use), Refusal> {
     // The secret part first: nothing else is told to somebody who does not have it.
     if secret.type_.as_deref() != Some(SECRET_TYPE) {
         return Err(Refusal::Unknown);
@@ -64,6 +77,11 @@ pub(super) fn decide(
     if !token.matches(&kept) {
         return Err(Refusal::Unknown);
     }
+    let used = match text(secret, REDEEMED_BY) {
+        Err(_) => Use::First,
+        Ok(by) if by == key => Use::Again,
+        Ok(_) => return Err(Refusal::Unknown),
+    };
     let damaged = |_| Refusal::Damaged;
     let expires: Timestamp = text(secret, "expires")
         .map_err(damaged)?
@@ -86,7 +104,14 @@ pub(super) fn decide(
     if site.is_empty() || namespaces.is_empty() {
         return Err(Refusal::Damaged);
     }
-    Ok(Grant { site, namespaces })
+    Ok((Grant { site, namespaces }, used))
+}
+
+/// The Secret of a token that the holder of `key` has redeemed.
+pub(super) fn redeemed(mut secret: Secret, key: &str) -> Secret {
+    let data = secret.data.get_or_insert_default();
+    data.insert(REDEEMED_BY.to_owned(), ByteString(key.as_bytes().to_vec()));
+    secret
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
-    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, SerialNumber,
+    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData as _,
+    SanType, SerialNumber,
 };
 use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer};
 use sha2::Digest as _;
@@ -197,6 +198,17 @@ impl Authority {
             key,
         })
     }
+}
+
+/// SHA-256 of the public key that a request asks for, which its signature proves to be the asker's.
+///
+/// # Errors
+/// When the request is malformed or not signed by its own key.
+pub fn key_of_request(request: &[u8]) -> Result<[u8; 32], Error> {
+    let request =
+        CertificateSigningRequestParams::from_der(&CertificateSigningRequestDer::from(request))
+            .map_err(|source| Error::Request { source })?;
+    Ok(sha2::Sha256::digest(request.public_key.der_bytes()).into())
 }
 
 fn leaf(common: &str, serial: [u8; 16]) -> CertificateParams {

@@ -62,4 +62,13 @@ fn the_list_says_how_long_each_token_is_good() {
     assert!(to_table(&all, at("2029-12-31T23:00:00Z")).contains("60m"));
     assert!(to_table(&all, at("2030-01-01T00:00:00Z")).contains("expired"));
     assert_eq!(to_json(&all)["items"][0]["namespaces"], json!(["a", "b"]));
+    assert_eq!(to_json(&all)["items"][0]["redeemed"], json!(false));
+    let mut redeemed = minted().secret;
+    let data = redeemed.data.get_or_insert_default();
+    data.insert(
+        join_token::REDEEMED_BY.to_owned(),
+        ByteString(b"5e1f".to_vec()),
+    );
+    let redeemed = to_table(&known(&[redeemed]), at("2029-12-31T23:00:00Z"));
+    assert!(redeemed.trim_end().ends_with("yes"), "{redeemed}");
 }

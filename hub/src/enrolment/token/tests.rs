@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use k8s_openapi::ByteString;
-
 use super::*;
+
+const KEY: &str = "5e1f";
 
 fn token() -> JoinToken {
     JoinToken::from_random([1; 5], [2; 16], [3; 32])
@@ -99,6 +99,27 @@ fn a_token_is_good_only_with_its_secret_and_before_its_end() {
             Some(Refusal::Damaged),
         ),
         (
+            "redeemed by the same key",
+            secret(&[("redeemed-by", Some(KEY))]),
+            token(),
+            good,
+            None,
+        ),
+        (
+            "redeemed by the same key, and over",
+            secret(&[("redeemed-by", Some(KEY))]),
+            token(),
+            expired,
+            Some(Refusal::Expired),
+        ),
+        (
+            "redeemed by another key",
+            secret(&[("redeemed-by", Some("07be"))]),
+            token(),
+            good,
+            Some(Refusal::Unknown),
+        ),
+        (
             "another type of Secret",
             Secret {
                 type_: Some("Opaque".to_owned()),
@@ -109,13 +130,22 @@ fn a_token_is_good_only_with_its_secret_and_before_its_end() {
             Some(Refusal::Unknown),
         ),
     ] {
-        assert_eq!(decide(&secret, &token, now).err(), expected, "{name}");
+        assert_eq!(decide(&secret, &token, KEY, now).err(), expected, "{name}");
     }
 }
 
 #[test]
 fn the_grant_names_each_namespace_once() {
-    let grant = decide(&secret(&[]), &token(), at("2029-01-01T00:00:00Z")).unwrap();
+    let (grant, used) = decide(&secret(&[]), &token(), KEY, at("2029-01-01T00:00:00Z")).unwrap();
+    assert_eq!(used, Use::First);
     assert_eq!(grant.site, "edge-west");
     assert_eq!(grant.namespaces, ["production", "staging"]);
+}
+
+#[test]
+fn a_token_that_was_redeemed_is_good_for_that_key_again() {
+    let kept = redeemed(secret(&[]), KEY);
+    let used = |key| decide(&kept, &token(), key, at("2029-01-01T00:00:00Z")).map(|(_, used)| used);
+    assert_eq!(used(KEY), Ok(Use::Again));
+    assert_eq!(used("07be"), Err(Refusal::Unknown));
 }
