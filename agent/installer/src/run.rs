@@ -197,9 +197,11 @@ async fn carry_out(
         return Err(Stopped::OtherServer { mac });
     }
     let wanted = Wanted::of(&plan.mode);
+    fault::before("installer.inventory");
     let found = spawn_blocking(move || settle::inventory(loader, &wanted))
         .await
         .map_err(Stopped::Task)?;
+    fault::after("installer.inventory");
     inventory.send_replace(found.clone());
     match plan.mode {
         Mode::Inspect => Ok(State::Inspected),

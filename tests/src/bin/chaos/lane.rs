@@ -1,6 +1,8 @@
 //! One site with one server, and the life of one Machine after the other on it, with programs that die on the way.
 
 mod checks;
+mod inspection;
+mod join;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -30,7 +32,27 @@ pub(crate) struct Kill {
     pub(crate) skip: u32,
 }
 
-/// What is to happen in the life of one Machine.
+/// What is done on a site without a Machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Errand {
+    /// The free server is booted to be looked into.
+    Inspect,
+    /// The agent has lost its identity and joins with a new token.
+    Join,
+}
+
+impl Errand {
+    pub(crate) const ALL: [Self; 2] = [Self::Inspect, Self::Join];
+
+    pub(crate) fn phase(self) -> Phase {
+        match self {
+            Self::Inspect => Phase::Inspect,
+            Self::Join => Phase::Join,
+        }
+    }
+}
+
+/// What is to happen in the life of one Machine, or instead of one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Orders {
     /// Points of the programs' start.
@@ -41,6 +63,8 @@ pub(crate) struct Orders {
     pub(crate) delete: Vec<Kill>,
     /// Whether the disk is cleaned at the end.
     pub(crate) wipe: bool,
+    /// No Machine is made, but this is done, and these die meanwhile.
+    pub(crate) errand: Option<(Errand, Vec<Kill>)>,
 }
 
 impl Orders {
@@ -52,8 +76,10 @@ impl Orders {
             install,
             delete,
             wipe: _,
+            errand,
         } = &mut orders;
-        for kill in start.iter_mut().chain(install).chain(delete) {
+        let errand = errand.iter_mut().flat_map(|(_, kills)| kills);
+        for kill in start.iter_mut().chain(install).chain(delete).chain(errand) {
             kill.skip = 0;
         }
         orders
@@ -142,6 +168,11 @@ impl Lane {
 
     fn live(&mut self, orders: &Orders, outcome: &mut Outcome) -> Result<(), String> {
         self.number += 1;
+        match &orders.errand {
+            None => {}
+            Some((Errand::Inspect, kills)) => return self.look_into(kills, outcome),
+            Some((Errand::Join, kills)) => return self.join(kills, outcome),
+        }
         let name = format!("m{}", self.number);
         self.prepare(&orders.install);
         let mark = self.mark();
@@ -151,7 +182,8 @@ impl Lane {
             self.hub.down();
             self.hub.up();
             self.agent.up();
-            self.wait("the programs are back", SOON, || {
+            // A replica that died with the Lease is followed once that has run out.
+            self.wait("the programs are back", BOUND, || {
                 self.ready("machineprovider", "edge")?;
                 self.unarmed()
             })?;

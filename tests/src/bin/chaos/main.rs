@@ -3,7 +3,7 @@
 //!
 //! First each site lives two lives without a death, which shows the points that there are and how often each is hit.
 //! Then one life after the other, each with deaths on the way to Running and on the way out; then pairs of deaths that
-//! depend on each other; then the agent's data directory is deleted under a Machine that runs and one that is half
+//! depend on each other, inspections of the free server, and joins; then the agent's data directory is deleted under a Machine that runs and one that is half
 //! installed. Needs root, and the programs that `tests/fault/build.sh` makes.
 
 mod initramfs;
@@ -26,7 +26,7 @@ use clap::Parser;
 use vitistack_tests::peer;
 use vitistack_tests::world::Mode;
 
-use lane::{Lane, Orders};
+use lane::{Errand, Lane, Orders};
 use point::Hits;
 use table::{Life, Table};
 
@@ -43,6 +43,9 @@ struct Arguments {
     /// Only these points; a name without `.before` or `.after` means both, a beginning means all that begin so.
     #[arg(long, value_name = "POINT", num_args = 1..)]
     only: Vec<String>,
+    /// Only the inspections and the joins.
+    #[arg(long)]
+    errands: bool,
     /// Print what would be killed where after the lives without a death, and stop.
     #[arg(long)]
     list: bool,
@@ -122,16 +125,7 @@ impl Shared {
     /// Everything that happens on one site.
     fn site(&self, mode: Mode, arguments: &Arguments) {
         let mut site = None;
-        let quiet: &[bool] = match arguments.recorded {
-            Some(_) => &[],
-            None if arguments.short => &[true],
-            None => &[true, false],
-        };
-        for &wipe in quiet {
-            let quiet = Orders {
-                wipe,
-                ..Orders::default()
-            };
+        for quiet in arguments.without_a_death() {
             self.life(&mut site, mode, &quiet);
         }
         self.recorded.wait();
@@ -193,8 +187,20 @@ impl Shared {
             .points()
             .filter(|point| arguments.wants(point))
             .collect();
-        let mut made = plan::singles(wanted.into_iter(), &hits);
-        if arguments.only.is_empty() {
+        let mut made = if arguments.errands {
+            plan::Plan::default()
+        } else {
+            plan::singles(wanted.iter().copied(), &hits)
+        };
+        for errand in Errand::ALL {
+            let errands = plan::errands(errand, wanted.iter().copied(), &hits);
+            made = made.then(if arguments.short {
+                errands.cut(1)
+            } else {
+                errands
+            });
+        }
+        if arguments.only.is_empty() && !arguments.errands {
             let pairs = if arguments.short {
                 plan::SHORT_PAIRS
             } else {
@@ -226,9 +232,27 @@ impl Shared {
 }
 
 impl Arguments {
+    /// The lives that show which points there are.
+    fn without_a_death(&self) -> Vec<Orders> {
+        let machine = |wipe| Orders {
+            wipe,
+            ..Orders::default()
+        };
+        let errands = Errand::ALL.map(|errand| Orders {
+            errand: Some((errand, Vec::new())),
+            ..Orders::default()
+        });
+        let machines = match self.recorded {
+            Some(_) => return Vec::new(),
+            None if self.short => vec![machine(true)],
+            None => vec![machine(true), machine(false)],
+        };
+        machines.into_iter().chain(errands).collect()
+    }
+
     /// Whether the deleted data directory is a part of it.
     fn is_whole(&self) -> bool {
-        self.lost_data || !self.short && self.only.is_empty() && !self.list
+        self.lost_data || !self.short && self.only.is_empty() && !self.list && !self.errands
     }
 
     fn wants(&self, point: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::lane::{Kill, Orders};
+use crate::lane::{Errand, Kill, Orders};
 use crate::point::{Hits, Phase, Program, program};
 
 /// Lives to be lived, each with what is to happen in it.
@@ -17,6 +17,44 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// Lives of `points`, which are divided by where they can be hit.
+    fn of<'a>(
+        points: impl Iterator<Item = &'a str>,
+        lives: impl Fn(&[&str]) -> VecDeque<Orders>,
+    ) -> Self {
+        let (mut ours, mut replicas, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        for point in points {
+            if point.starts_with("standalone.") {
+                ours.push(point);
+            } else if point.starts_with("hub.lease.take.") {
+                replicas.push(point);
+            } else {
+                others.push(point);
+            }
+        }
+        Self {
+            anywhere: lives(&others),
+            standalone: lives(&ours),
+            kubernetes: lives(&replicas),
+        }
+    }
+
+    /// These lives, and `more` behind them.
+    pub(crate) fn then(mut self, more: Self) -> Self {
+        self.anywhere.extend(more.anywhere);
+        self.standalone.extend(more.standalone);
+        self.kubernetes.extend(more.kubernetes);
+        self
+    }
+
+    /// At most so many lives of each sort.
+    pub(crate) fn cut(mut self, most: usize) -> Self {
+        self.anywhere.truncate(most);
+        self.standalone.truncate(most);
+        self.kubernetes.truncate(most);
+        self
+    }
+
     /// How many lives.
     pub(crate) fn len(&self) -> usize {
         self.anywhere.len() + self.standalone.len() + self.kubernetes.len()
@@ -60,38 +98,57 @@ pub(crate) const SHORT_PAIRS: &[[&str; 2]] =
 /// Each point dies in one life. In each phase of a life the agent dies once at most, and so does one of the others: the hub,
 /// or the installer. What a life shows of two programs that die it shows of each.
 pub(crate) fn singles<'a>(points: impl Iterator<Item = &'a str>, hits: &Hits) -> Plan {
-    let mut plan = Plan::default();
-    let (mut ours, mut replicas, mut others) = (Vec::new(), Vec::new(), Vec::new());
-    for point in points {
-        if point.starts_with("standalone.") {
-            ours.push(point);
-        } else if point.starts_with("hub.lease.take.") {
-            replicas.push(point);
-        } else {
-            others.push(point);
+    Plan::of(points, |points| lives(points, hits))
+}
+
+/// Each point that is hit on an errand dies in one, again two programs in each. A join is also a start and a session, and of
+/// those only what nothing else hits dies.
+pub(crate) fn errands<'a>(
+    errand: Errand,
+    points: impl Iterator<Item = &'a str>,
+    hits: &Hits,
+) -> Plan {
+    Plan::of(points, |points| {
+        let mut deaths =
+            [true, false].map(|is_agent| kills(points, errand.phase(), is_agent, hits));
+        let mut lives = VecDeque::new();
+        while deaths.iter().any(|queue| !queue.is_empty()) {
+            let next = deaths.iter_mut().filter_map(VecDeque::pop_front);
+            lives.push_back(Orders {
+                errand: Some((errand, next.collect())),
+                ..Orders::default()
+            });
         }
+        lives
+    })
+}
+
+/// Who of `points` dies in `phase`: those of the agent, or those of the others.
+fn kills(points: &[&str], phase: Phase, is_agent: bool, hits: &Hits) -> VecDeque<Kill> {
+    let here = points.iter().filter(|point| {
+        let others = hits.phase(point).is_some() || hits.of(point, Phase::Inspect) > 0;
+        let dies = match phase {
+            Phase::Inspect => hits.of(point, phase) > 0,
+            Phase::Join => hits.of(point, phase) > 0 && !others,
+            Phase::Start | Phase::Install | Phase::Wipe | Phase::Release => {
+                hits.phase(point) == Some(phase)
+            }
+        };
+        dies && (program(point) == Some(Program::Agent)) == is_agent
+    });
+    // Hub and installer in turns: a run that is cut short has seen something of each.
+    let (mut one, mut other): (VecDeque<&str>, VecDeque<&str>) =
+        here.partition(|point| program(point) == Some(Program::Installer));
+    let mut kills = VecDeque::new();
+    while let Some(point) = one.pop_front().or_else(|| other.pop_front()) {
+        kills.push_back(kill(point, phase, hits));
+        std::mem::swap(&mut one, &mut other);
     }
-    plan.standalone = lives(&ours, hits);
-    plan.kubernetes = lives(&replicas, hits);
-    plan.anywhere = lives(&others, hits);
-    plan
+    kills
 }
 
 fn lives(points: &[&str], hits: &Hits) -> VecDeque<Orders> {
-    let of = |phase: Phase, is_agent: bool| -> VecDeque<Kill> {
-        let here = points.iter().filter(|point| {
-            hits.phase(point) == Some(phase) && (program(point) == Some(Program::Agent)) == is_agent
-        });
-        // Hub and installer in turns: a run that is cut short has seen something of each.
-        let (mut one, mut other): (VecDeque<&str>, VecDeque<&str>) =
-            here.partition(|point| program(point) == Some(Program::Installer));
-        let mut kills = VecDeque::new();
-        while let Some(point) = one.pop_front().or_else(|| other.pop_front()) {
-            kills.push_back(kill(point, phase, hits));
-            std::mem::swap(&mut one, &mut other);
-        }
-        kills
-    };
+    let of = |phase: Phase, is_agent: bool| kills(points, phase, is_agent, hits);
     let mut starts = [true, false].map(|is_agent| of(Phase::Start, is_agent));
     let mut installs = [true, false].map(|is_agent| of(Phase::Install, is_agent));
     let mut wipes = [true, false].map(|is_agent| of(Phase::Wipe, is_agent));
@@ -120,6 +177,7 @@ fn lives(points: &[&str], hits: &Hits) -> VecDeque<Orders> {
             install: take(&mut installs),
             delete: take(&mut wipes),
             wipe: false,
+            errand: None,
         };
         orders.wipe = !orders.delete.is_empty();
         if !orders.wipe {
@@ -166,8 +224,10 @@ fn kill(point: &str, phase: Phase, hits: &Hits) -> Kill {
     Kill {
         point: point.to_owned(),
         skip: match phase {
-            Phase::Start => 0,
-            Phase::Install | Phase::Wipe | Phase::Release => hits.of(point, phase) / 3,
+            Phase::Start | Phase::Join => 0,
+            Phase::Install | Phase::Wipe | Phase::Release | Phase::Inspect => {
+                hits.of(point, phase) / 3
+            }
         },
     }
 }
@@ -257,6 +317,48 @@ mod tests {
         let last = plan.anywhere.back().map(|orders| orders.delete.clone());
         let expected = vec![kill("agent.bmc.read.after", Phase::Release, &more)];
         assert_eq!(last, Some(expected));
+    }
+
+    #[test]
+    fn what_an_errand_hits_dies_on_one() {
+        let mut hits = hits();
+        for (point, phase) in [
+            ("agent.bmc.power-on.after", Phase::Inspect),
+            ("standalone.store.fsync.after", Phase::Inspect),
+            ("installer.inventory.after", Phase::Inspect),
+            ("hub.epoch.raise.after", Phase::Join),
+            ("hub.token.redeem.after", Phase::Join),
+            ("agent.join.send.before", Phase::Join),
+        ] {
+            hits.add(point, phase);
+        }
+        let of = |lives: &VecDeque<Orders>| -> Vec<String> {
+            let kills = lives.iter().filter_map(|orders| orders.errand.as_ref());
+            kills
+                .flat_map(|(_, kills)| kills.iter().map(|kill| kill.point.clone()))
+                .collect()
+        };
+        let inspections = errands(Errand::Inspect, hits.points(), &hits);
+        assert_eq!(
+            of(&inspections.anywhere),
+            ["agent.bmc.power-on.after", "installer.inventory.after"]
+        );
+        assert_eq!(
+            inspections.anywhere.len(),
+            1,
+            "agent and installer die in one"
+        );
+        assert_eq!(
+            of(&inspections.standalone),
+            ["standalone.store.fsync.after"]
+        );
+        let joins = errands(Errand::Join, hits.points(), &hits);
+        assert_eq!(
+            of(&joins.anywhere),
+            ["agent.join.send.before", "hub.token.redeem.after"],
+            "the epoch is raised in other lives too"
+        );
+        assert_eq!(inspections.then(joins).cut(1).len(), 2);
     }
 
     #[test]

@@ -22,7 +22,8 @@ pub(crate) enum Kind {
     Installer,
 }
 
-/// A stretch of the life of a Machine. Points are killed in the first phase that hits them.
+/// A stretch of the life of a Machine, or of a server without one. Points are killed in the first phase with work of a
+/// Machine that hits them, and in each inspection that does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
     /// The programs start.
@@ -33,9 +34,20 @@ pub(crate) enum Phase {
     Wipe,
     /// The same without cleaning.
     Release,
+    /// A free server is looked into, and no Machine is there.
+    Inspect,
+    /// An agent that has lost its identity joins.
+    Join,
 }
 
-pub(crate) const PHASES: [Phase; 4] = [Phase::Start, Phase::Install, Phase::Wipe, Phase::Release];
+pub(crate) const PHASES: [Phase; 6] = [
+    Phase::Start,
+    Phase::Install,
+    Phase::Wipe,
+    Phase::Release,
+    Phase::Inspect,
+    Phase::Join,
+];
 
 impl Phase {
     pub(crate) fn name(self) -> &'static str {
@@ -44,6 +56,8 @@ impl Phase {
             Self::Install => "install",
             Self::Wipe => "wipe",
             Self::Release => "release",
+            Self::Inspect => "inspect",
+            Self::Join => "join",
         }
     }
 }
@@ -97,6 +111,9 @@ pub(crate) fn kind(point: &str) -> Kind {
     }
 }
 
+/// Hit when a program starts, whatever was going on when that was first seen.
+const AT_START: [&str; 3] = ["hub.lease.take.", "hub.epoch.raise.", "agent.epoch.store."];
+
 /// How often each point was hit in each phase.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hits {
@@ -136,9 +153,12 @@ impl Hits {
         self.counts.keys().map(String::as_str)
     }
 
-    /// The phase to kill the point in: the first with work of a Machine in it.
+    /// The phase of a Machine's life to kill the point in: the first with work of the Machine in it.
     pub(crate) fn phase(&self, point: &str) -> Option<Phase> {
         let phases = self.counts.get(point)?;
+        if AT_START.iter().any(|start| point.starts_with(start)) {
+            return Some(Phase::Start);
+        }
         [Phase::Install, Phase::Wipe, Phase::Release, Phase::Start]
             .into_iter()
             .find(|phase| phases.contains_key(phase))
@@ -196,5 +216,7 @@ mod tests {
         hits.add("agent.bmc.read.before", Phase::Wipe);
         assert_eq!(hits.phase("agent.bmc.read.before"), Some(Phase::Wipe));
         assert_eq!(hits.phase("agent.other.before"), None);
+        hits.add("hub.epoch.raise.before", Phase::Install);
+        assert_eq!(hits.phase("hub.epoch.raise.before"), Some(Phase::Start));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use vitistack_tests::world::Mode;
 
-use crate::lane::{Orders, Outcome};
+use crate::lane::{Errand, Orders, Outcome};
 use crate::lost::Lost;
 use crate::point::{Hits, PHASES, kind};
 
@@ -48,6 +48,11 @@ impl Life {
         self.outcome.wrong.is_empty() && !self.outcome.missed.is_empty()
     }
 
+    /// What was done, where no Machine lived it.
+    fn errand(&self) -> Option<Errand> {
+        self.orders.errand.as_ref().map(|(errand, _)| *errand)
+    }
+
     pub(crate) fn is_quiet(&self) -> bool {
         self.wanted().is_empty()
     }
@@ -58,9 +63,11 @@ impl Life {
             install,
             delete,
             wipe: _,
+            errand,
         } = &self.orders;
         [start, install, delete]
             .into_iter()
+            .chain(errand.as_ref().map(|(_, kills)| kills))
             .flatten()
             .map(|kill| kill.point.as_str())
             .collect()
@@ -84,7 +91,10 @@ impl Life {
             format!("{:?}", self.mode).to_lowercase(),
             self.outcome.written,
             if self.is_quiet() {
-                "no death".to_owned()
+                match self.errand() {
+                    None => "no death".to_owned(),
+                    Some(errand) => format!("no death: {}", errand.phase().name()),
+                }
             } else {
                 self.outcome.killed.join(", ")
             }
@@ -179,13 +189,15 @@ impl Table {
         writeln!(
             text,
             "\nchaos: {} kills, {} of {} points covered ({} at least are asked for), {} installations with two deaths or more, \
-             {} installations checked, {} lost, {} repeated, {} failed, {} s",
+             {} installations, {} inspections and {} joins checked, {} lost, {} repeated, {} failed, {} s",
             counts["kills"],
             counts["covered"],
             counts["points"],
             LEAST_POINTS,
             counts["doubles"],
             counts["installations"],
+            counts["inspections"],
+            counts["joins"],
             counts["lost"],
             counts["repeated"],
             counts["failed"],
@@ -209,6 +221,12 @@ impl Table {
                 })
                 .count()
         };
+        let done = |errand| {
+            self.lives
+                .iter()
+                .filter(|life| life.errand() == errand)
+                .count()
+        };
         BTreeMap::from([
             ("kills", kills.values().sum()),
             ("points", hits.points().count()),
@@ -225,7 +243,9 @@ impl Table {
                     .filter(|life| life.orders.install.len() > 1)
                     .count(),
             ),
-            ("installations", self.lives.len()),
+            ("installations", done(None)),
+            ("inspections", done(Some(Errand::Inspect))),
+            ("joins", done(Some(Errand::Join))),
             ("lost", says(&["not within", "the guest that came up"])),
             (
                 "repeated",
