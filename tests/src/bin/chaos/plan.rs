@@ -128,7 +128,8 @@ fn kills(points: &[&str], phase: Phase, is_agent: bool, hits: &Hits) -> VecDeque
     let here = points.iter().filter(|point| {
         let others = hits.phase(point).is_some() || hits.of(point, Phase::Inspect) > 0;
         let dies = match phase {
-            Phase::Inspect => hits.of(point, phase) > 0,
+            // The status of providers and agents is written when it is, not because a server is looked into.
+            Phase::Inspect => hits.of(point, phase) > 0 && !point.starts_with("hub.other-status."),
             Phase::Join => hits.of(point, phase) > 0 && !others,
             Phase::Start | Phase::Install | Phase::Wipe | Phase::Release => {
                 hits.phase(point) == Some(phase)
