@@ -23,9 +23,6 @@ use crate::dispatch::Change;
 use crate::kinds::is_deleting;
 use crate::queue::{Key, Kind, Priority};
 
-#[cfg(test)]
-mod tests;
-
 /// A kind whose changes wake others.
 pub(super) trait Woken: Object {
     /// The object changed, or is new.
@@ -76,10 +73,9 @@ impl Hub {
         }
     }
 
-    fn wake_hosts(&self, priority: Priority, choose: impl Fn(&BareMetalHost) -> bool) {
+    fn wake_hosts(&self, choose: impl Fn(&BareMetalHost) -> bool) {
         for host in self.caches.hosts.select(choose) {
-            let host = key(Kind::BareMetalHost, host.as_ref());
-            self.queue.add(host, priority);
+            self.wake(Kind::BareMetalHost, host.as_ref());
         }
     }
 
@@ -204,7 +200,7 @@ impl Woken for MachineProvider {
 
 fn around_provider(hub: &Hub, provider: &MachineProvider) {
     let (name, namespace) = (provider.name_any(), provider.namespace());
-    hub.wake_hosts(Priority::Update, |host| {
+    hub.wake_hosts(|host| {
         host.spec.machine_provider_ref.name == name && host.namespace() == namespace
     });
     hub.wake_machines(|machine| {
@@ -237,7 +233,7 @@ impl Woken for Agent {
 
 fn around_agents(hub: &Hub) {
     hub.wake_providers(Priority::Update, |_| true);
-    hub.wake_hosts(Priority::Update, |_| true);
+    hub.wake_hosts(|_| true);
     hub.wake_machines(|_| true);
 }
 
@@ -245,7 +241,7 @@ impl Woken for Machine {
     fn changed(hub: &Hub, object: &Self, before: Option<&Self>) {
         hub.queue
             .add(key(Kind::Machine, object), urgency(object, before));
-        around_claim(hub, object, false);
+        around_claim(hub, object);
         let place = |machine: &Self| machine.status.as_ref()?.placement.clone();
         let phase = |machine: &Self| machine.status.as_ref()?.phase;
         if before
@@ -257,22 +253,16 @@ impl Woken for Machine {
 
     fn gone(hub: &Hub, object: &Self) {
         hub.reservations.end(object);
-        around_claim(hub, object, true);
+        around_claim(hub, object);
         around_count(hub, object);
         // A place in a quota may have become free.
         hub.wake_machines(is_unplaced);
     }
 }
 
-fn around_claim(hub: &Hub, machine: &Machine, is_gone: bool) {
+fn around_claim(hub: &Hub, machine: &Machine) {
     let uid = machine.uid().unwrap_or_default();
-    // What a host tells of a Machine on its way in is an account; on the way out its own release hangs on it.
-    let priority = if is_gone || is_deleting(machine) {
-        Priority::Update
-    } else {
-        Priority::Account
-    };
-    hub.wake_hosts(priority, |host| {
+    hub.wake_hosts(|host| {
         let claimed = host
             .spec
             .consumer_ref
@@ -299,22 +289,10 @@ fn around_count(hub: &Hub, machine: &Machine) {
     hub.wake_datacenters(Priority::Account);
 }
 
-/// A claim is news for the Machine. The host only tells it again, to the API and to the agent, which goes by the
-/// Machine's own intent; often with what the Machine reports next, in one write.
-fn host_urgency(host: &BareMetalHost, before: Option<&BareMetalHost>) -> Priority {
-    let was_free = before.is_some_and(|before| before.spec.consumer_ref.is_none());
-    match urgency(host, before) {
-        Priority::Update if was_free && host.spec.consumer_ref.is_some() => Priority::Account,
-        urgency => urgency,
-    }
-}
-
 impl Woken for BareMetalHost {
     fn changed(hub: &Hub, object: &Self, before: Option<&Self>) {
-        hub.queue.add(
-            key(Kind::BareMetalHost, object),
-            host_urgency(object, before),
-        );
+        hub.queue
+            .add(key(Kind::BareMetalHost, object), urgency(object, before));
         let consumer = |host: &Self| host.spec.consumer_ref.clone();
         for uid in [consumer(object), before.and_then(consumer)]
             .into_iter()
@@ -413,7 +391,7 @@ fn reported(hub: &Hub, uid: Uid) {
         hub.wake_host(&host);
     }
     let text = uid.to_string();
-    hub.wake_hosts(Priority::Update, |host| {
+    hub.wake_hosts(|host| {
         let held = host
             .status
             .as_ref()
@@ -439,7 +417,7 @@ fn session(hub: &Hub, agent: &AgentName) {
     hub.wake_providers(Priority::Update, |provider| {
         crate::kinds::agents::site_of(provider).is_ok_and(|site| site == agent.site)
     });
-    hub.wake_hosts(Priority::Update, |host| {
+    hub.wake_hosts(|host| {
         belongs(
             host.status
                 .as_ref()
