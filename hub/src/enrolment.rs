@@ -221,7 +221,9 @@ impl Authority {
             operation: "read a request to join",
             source,
         })?;
-        let (grant, used) = self.redeem(&token, &hex::encode(key), now).await?;
+        // With the name, or one key could ask for one agent after the other.
+        let asker = format!("{} {}", hex::encode(key), join.name);
+        let (grant, used) = self.redeem(&token, &asker, now).await?;
         let enrolled = match used {
             Use::First => None,
             Use::Again => self.enrolled(&grant, &join.name, token.id()).await?,

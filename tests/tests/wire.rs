@@ -327,17 +327,21 @@ async fn an_agent_that_lost_the_answer_asks_again_with_its_key_and_nobody_else_d
     let hub = Hub::start().await;
     let token = hub.token(hub::token_in(Duration::from_secs(600))).await;
     let key = AgentKey::generate().unwrap();
-    let first = agent::join_with(&hub, &token, &key).await;
-    let again = agent::join_with(&hub, &token, &key).await;
+    let first = agent::join_with(&hub, &token, &key, "edge-1").await;
+    let again = agent::join_with(&hub, &token, &key, "edge-1").await;
     let names = [first, again].map(|joined| joined.expect("it is its key").name);
     assert_eq!(names, ["edge-1", "edge-1"]);
     let refusal = agent::join_once(&hub, &token)
         .await
         .expect_err("another key");
     assert!(refusal.contains("used already"), "{refusal}");
+    let refusal = agent::join_with(&hub, &token, &key, "edge-2")
+        .await
+        .expect_err("another name");
+    assert!(refusal.contains("used already"), "{refusal}");
     assert_eq!(hub.agents().await, ["edge-1"], "one agent, one name");
     hub.revoke_agent("edge-1").await;
-    let refusal = agent::join_with(&hub, &token, &key)
+    let refusal = agent::join_with(&hub, &token, &key, "edge-1")
         .await
         .expect_err("it was revoked");
     assert!(refusal.contains("used already"), "{refusal}");

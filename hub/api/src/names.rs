@@ -39,8 +39,8 @@ pub mod join_token {
     pub const SECRET_HASH: &str = "secret-hash";
     /// RFC 3339 time after which it is refused.
     pub const EXPIRES: &str = "expires";
-    /// Hexadecimal SHA-256 of the public key that redeemed it. From then on it is good for that key alone, which may ask
-    /// again when the answer was lost; the Secret goes when the agent has its first session.
+    /// Hexadecimal SHA-256 of the public key that redeemed it, a space, and the name that it wished for. From then on it is
+    /// good for that key under that wish alone, which may ask again when the answer was lost.
     pub const REDEEMED_BY: &str = "redeemed-by";
 }
 

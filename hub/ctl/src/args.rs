@@ -87,7 +87,7 @@ pub(crate) enum TokenCommand {
         #[arg(short, long, value_enum, default_value_t)]
         output: Output,
     },
-    /// Lists the tokens that were not used.
+    /// Lists the tokens that are kept: those not used, and those whose agent has had no session yet.
     List {
         /// How.
         #[arg(short, long, value_enum, default_value_t)]

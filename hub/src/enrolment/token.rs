@@ -62,7 +62,7 @@ pub(super) fn secret_name(id: &str) -> String {
 }
 
 /// Whether the holder of `key` may use `token`, by the Secret that keeps it. `key` is the hexadecimal SHA-256 of its
-/// public key.
+/// public key, and the name that it wishes for.
 pub(super) fn decide(
     secret: &Secret,
     token: &JoinToken,

@@ -304,21 +304,22 @@ impl Site {
 
 /// Shows `token` once; the refusal in the hub's words.
 pub(crate) async fn join_once(hub: &Hub, token: &JoinToken) -> Result<Joined, String> {
-    join_with(hub, token, &AgentKey::generate().unwrap()).await
+    join_with(hub, token, &AgentKey::generate().unwrap(), "edge-1").await
 }
 
-/// The same with a key of one's own.
+/// The same with a key of one's own and a name to wish for.
 pub(crate) async fn join_with(
     hub: &Hub,
     token: &JoinToken,
     key: &AgentKey,
+    wish: &str,
 ) -> Result<Joined, String> {
     let config = tls::join(token).unwrap();
     let connection = dial(hub, config).await.unwrap();
     let (mut send, mut receive) = connection.open(Priority::Control).await.unwrap();
     send.send(&Join {
         token: token.to_text().to_string(),
-        name: "edge-1".to_owned(),
+        name: wish.to_owned(),
         csr: key.request().unwrap(),
     })
     .await
