@@ -312,11 +312,11 @@ impl Authority {
         Ok(())
     }
 
-    /// Checks a token against its Secret and binds it to `key`.
+    /// Checks a token against its Secret and binds it to `asker`.
     async fn redeem(
         &self,
         token: &JoinToken,
-        key: &str,
+        asker: &str,
         now: SystemTime,
     ) -> Result<(token::Grant, Use), Error> {
         let refused = |refusal| Error::Refused { refusal };
@@ -328,11 +328,11 @@ impl Authority {
                 .await
                 .map_err(api("read", "Secret", &name))?
                 .ok_or_else(|| refused(Refusal::Unknown))?;
-            let (grant, used) = token::decide(&secret, token, key, now).map_err(refused)?;
+            let (grant, used) = token::decide(&secret, token, asker, now).map_err(refused)?;
             if used == Use::Again {
                 return Ok((grant, used));
             }
-            let bound = token::redeemed(secret, key);
+            let bound = token::redeemed(secret, asker);
             fault::before("hub.token.redeem");
             let written = secrets.replace(&name, &PostParams::default(), &bound).await;
             fault::after("hub.token.redeem");

@@ -319,6 +319,11 @@ async fn of_many_agents_with_one_token_exactly_one_joins() {
         assert!(refusal.contains("used already"), "{refusal}");
     }
     assert_eq!(hub.agents().await.len(), 1);
+    assert_eq!(
+        hub.token_secrets().await.len(),
+        1,
+        "bound to the one, which has had no session"
+    );
     hub.stop().await;
 }
 

@@ -311,7 +311,7 @@ fn reopen_database(shared: &Shared) -> Result<Index, Error> {
     // sled locks its file: the old one has to go before the new one can come.
     drop(place.take());
     let engine = Engine::open(&shared.settings.database())?;
-    let index = super::scan::scan(&engine, &shared.files)?;
+    let index = super::scan::index(&engine, &shared.files)?;
     if !index.has_row(&rows::single_key(Table::Identity)) {
         return Err(Error::Emptied {
             path: shared.settings.dir.clone(),

@@ -13,9 +13,8 @@ use super::error::{Class, Error};
 use super::files::{self, Files};
 use super::record::{self, Damage};
 use super::rows::{self, FORMAT, Identity, SecretSealed, Table};
-use super::scan::scan;
 use super::seal::Seal;
-use super::{Shared, Store};
+use super::{Shared, Store, scan};
 
 /// Where a store is and how much it may take.
 #[derive(Clone, Debug)]
@@ -140,7 +139,7 @@ fn open_here(
     let identity = identify(&settings, &engine, &files, marker.as_ref(), replacement)?;
     let seal = keys.settle(&settings, &engine, &files)?;
     mark(&settings, &identity, marker.as_ref())?;
-    let index = scan(&engine, &files)?;
+    let index = scan::index(&engine, &files)?;
     files.sweep(|digest| index.names(digest))?;
     if files::free_bytes(&settings.dir) > settings.ballast_bytes.saturating_mul(2)
         && let Err(error) = files::hold_ballast(&ballast, settings.ballast_bytes)

@@ -17,7 +17,7 @@ use super::rows::{self, Identity, IntentRow, Position, ReportRow, SecretSealed, 
 use super::whole;
 
 /// Reads every row once and checks it.
-pub(crate) fn scan(engine: &Engine, files: &Files) -> Result<Index, Error> {
+pub(crate) fn index(engine: &Engine, files: &Files) -> Result<Index, Error> {
     let mut index = Index::default();
     let mut reports = BTreeMap::new();
     let mut objects = Vec::new();

@@ -61,12 +61,12 @@ pub(super) fn secret_name(id: &str) -> String {
     format!("vitistack-token-{id}")
 }
 
-/// Whether the holder of `key` may use `token`, by the Secret that keeps it. `key` is the hexadecimal SHA-256 of its
-/// public key, and the name that it wishes for.
+/// Whether `asker` may use `token`, by the Secret that keeps it. It is named by the hexadecimal SHA-256 of its public key
+/// and the name that it wishes for.
 pub(super) fn decide(
     secret: &Secret,
     token: &JoinToken,
-    key: &str,
+    asker: &str,
     now: SystemTime,
 ) -> Result<(Grant, Use), Refusal> {
     // The secret part first: nothing else is told to somebody who does not have it.
@@ -79,7 +79,7 @@ pub(super) fn decide(
     }
     let used = match text(secret, REDEEMED_BY) {
         Err(_) => Use::First,
-        Ok(by) if by == key => Use::Again,
+        Ok(by) if by == asker => Use::Again,
         Ok(_) => return Err(Refusal::Unknown),
     };
     let damaged = |_| Refusal::Damaged;
@@ -107,10 +107,13 @@ pub(super) fn decide(
     Ok((Grant { site, namespaces }, used))
 }
 
-/// The Secret of a token that the holder of `key` has redeemed.
-pub(super) fn redeemed(mut secret: Secret, key: &str) -> Secret {
+/// The Secret of a token that `asker` has redeemed.
+pub(super) fn redeemed(mut secret: Secret, asker: &str) -> Secret {
     let data = secret.data.get_or_insert_default();
-    data.insert(REDEEMED_BY.to_owned(), ByteString(key.as_bytes().to_vec()));
+    data.insert(
+        REDEEMED_BY.to_owned(),
+        ByteString(asker.as_bytes().to_vec()),
+    );
     secret
 }
 

@@ -135,7 +135,10 @@ fn right_kind(resource: &Resource, object: &Value) -> Result<(), Failure> {
             given("apiVersion")
         )));
     }
-    if !given("kind").is_empty() && given("kind") != kind && resource.family == Family::Custom {
+    if given("kind").is_empty() || given("kind") == kind {
+        return Ok(());
+    }
+    if resource.family == Family::Custom {
         let message = format!("Invalid value: {:?}: must be {kind}", given("kind"));
         // The refusal names the kind that was sent.
         let mut named = resource.clone();
@@ -148,13 +151,10 @@ fn right_kind(resource: &Resource, object: &Value) -> Result<(), Failure> {
             &message,
         ));
     }
-    if !given("kind").is_empty() && given("kind") != kind {
-        return Err(Failure::bad_request(format!(
-            "the kind in the data ({}) does not match the expected kind ({kind})",
-            given("kind")
-        )));
-    }
-    Ok(())
+    Err(Failure::bad_request(format!(
+        "the kind in the data ({}) does not match the expected kind ({kind})",
+        given("kind")
+    )))
 }
 
 /// Everything below relies on the types of the metadata.

@@ -1,10 +1,11 @@
 //! `chaos`: kills agent, hub and installer at each of their fault points and looks from outside at what becomes of the
 //! Machine: one installation, one operation, one machine.
 //!
-//! First each site lives two lives without a death, which shows the points that there are and how often each is hit.
-//! Then one life after the other, each with deaths on the way to Running and on the way out; then pairs of deaths that
-//! depend on each other, inspections of the free server, and joins; then the agent's data directory is deleted under a Machine that runs and one that is half
-//! installed. Needs root, and the programs that `tests/fault/build.sh` makes.
+//! First each site lives two lives without a death, an inspection of its free server and a join, which shows the points
+//! that there are and how often each is hit. Then one life after the other, each with deaths on the way to Running and on
+//! the way out; then inspections and joins with deaths, and pairs of deaths that depend on each other; then the agent's data
+//! directory is deleted under a Machine that runs and one that is half installed. Needs root, and the programs that
+//! `tests/fault/build.sh` makes.
 
 mod initramfs;
 mod keeper;

@@ -114,6 +114,15 @@ pub(crate) fn kind(point: &str) -> Kind {
 /// Hit when a program starts, whatever was going on when that was first seen.
 const AT_START: [&str; 3] = ["hub.lease.take.", "hub.epoch.raise.", "agent.epoch.store."];
 
+/// Hit when an agent joins, which the first agent of a site does in nobody's life.
+const AT_JOIN: [&str; 5] = [
+    "agent.identity.",
+    "agent.join.",
+    "hub.agent.admit.",
+    "hub.join.",
+    "hub.token.",
+];
+
 /// How often each point was hit in each phase.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hits {
@@ -156,7 +165,11 @@ impl Hits {
     /// The phase of a Machine's life to kill the point in: the first with work of the Machine in it.
     pub(crate) fn phase(&self, point: &str) -> Option<Phase> {
         let phases = self.counts.get(point)?;
-        if AT_START.iter().any(|start| point.starts_with(start)) {
+        let is_of = |beginnings: &[&str]| beginnings.iter().any(|name| point.starts_with(name));
+        if is_of(&AT_JOIN) {
+            return None;
+        }
+        if is_of(&AT_START) {
             return Some(Phase::Start);
         }
         [Phase::Install, Phase::Wipe, Phase::Release, Phase::Start]
@@ -218,5 +231,7 @@ mod tests {
         assert_eq!(hits.phase("agent.other.before"), None);
         hits.add("hub.epoch.raise.before", Phase::Install);
         assert_eq!(hits.phase("hub.epoch.raise.before"), Some(Phase::Start));
+        hits.add("hub.token.remove.before", Phase::Install);
+        assert_eq!(hits.phase("hub.token.remove.before"), None, "of a join");
     }
 }

@@ -10,6 +10,7 @@ use dhcproto::v4::MessageType;
 use super::packet::{Answer, Boot, Client, Lease, Platform, Request};
 use super::{CLIENT_PORT, SERVER_PORT};
 use crate::netboot::Parameters;
+use crate::netboot::http::script;
 use crate::netboot::leases::{Leased, Leases};
 use crate::netboot::slot::{Mac, Purpose, Slot};
 
@@ -323,8 +324,7 @@ fn boot(client: Client, slot: &Slot, site: Site) -> Option<Boot> {
     match (client, &slot.purpose) {
         (Client::System, _) => None,
         (Client::Ipxe, Purpose::Installer(_) | Purpose::Local { .. }) => {
-            let octets = slot.mac.to_string().replace(':', "-");
-            Some(Boot::Script(http(&format!("boot.ipxe?mac={octets}"))))
+            Some(Boot::Script(http(&script::path(slot.mac))))
         }
         (Client::Pxe(Platform::Bios), Purpose::Local { .. }) => None,
         (Client::Pxe(Platform::Uefi), Purpose::Local { .. }) => Some(Boot::Tftp(NO_FILE)),

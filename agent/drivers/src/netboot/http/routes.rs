@@ -34,7 +34,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// How long a guest waits for its phone-home to be on disk. It asks again if that was not enough.
 const DURABLE: Duration = Duration::from_secs(10);
 
-/// How long firmware waits for a slot that may be about to be opened again. It does not ask a second time.
+/// How long firmware waits at most for a slot that may be about to be opened again. It does not ask a second time.
 const HOLD: Duration = Duration::from_secs(20);
 
 /// Everything that clients of the boot network may ask for by name. Compared whole.
@@ -77,13 +77,14 @@ async fn unknown_yet(
     } else {
         next.run(request).await
     };
-    if is_capability && response.status() == StatusCode::NOT_FOUND {
+    let is_unknown = is_capability && response.status() == StatusCode::NOT_FOUND;
+    if is_unknown && Instant::now() < context.settled {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
     response
 }
 
-/// The answer once it is another one than "not found", or [`HOLD`] is over.
+/// The answer once it is another one than "not found", or [`HOLD`] is over, or what is unknown is so for good.
 async fn held(context: &Context, request: Request, next: Next) -> Response {
     let (parts, _) = request.into_parts();
     let ask = || {
@@ -92,7 +93,7 @@ async fn held(context: &Context, request: Request, next: Next) -> Response {
     };
     // Before it is asked, so that a slot that is opened in between is not missed.
     let mut opened = context.handle.opened();
-    let over = tokio::time::sleep(HOLD);
+    let over = tokio::time::sleep_until(context.settled.min(Instant::now() + HOLD).into());
     tokio::pin!(over);
     loop {
         let response = ask().await;

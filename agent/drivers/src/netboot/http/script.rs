@@ -17,6 +17,16 @@ const COMMAND_LINE: &str = "console=tty0 console=ttyS0,115200n8 transparent_huge
 /// How often a boot is tried, two seconds apart: longer than an agent takes to be upgraded.
 const TRIES: u32 = 60;
 
+/// Where the server with this boot MAC finds its script.
+pub(crate) fn path(mac: Mac) -> String {
+    format!("boot.ipxe?mac={}", dashed(mac))
+}
+
+/// As URLs and pxelinux write it.
+fn dashed(mac: Mac) -> String {
+    mac.to_string().replace(':', "-")
+}
+
 /// The script for the server of `slot`, from the HTTP service at `server`.
 pub(crate) fn render(slot: &Slot, server: SocketAddrV4) -> String {
     match &slot.purpose {
@@ -44,7 +54,7 @@ fn local() -> String {
 /// fetched anew, since the slot may say something else by then. After [`TRIES`] the firmware goes on as it likes.
 fn installer(boot: &InstallerBoot, mac: Mac, server: SocketAddrV4) -> String {
     let capability = boot.urls.boot.to_segment();
-    let boot_interface = mac.to_string().replace(':', "-");
+    let (boot_interface, script) = (dashed(mac), path(mac));
     format!(
         "#!ipxe\n\
          isset ${{tries}} || set tries:int32 0\n\
@@ -57,6 +67,6 @@ fn installer(boot: &InstallerBoot, mac: Mac, server: SocketAddrV4) -> String {
          inc tries\n\
          iseq ${{tries}} {TRIES} && exit 1 ||\n\
          sleep 2\n\
-         chain --replace http://{server}/boot.ipxe?mac={boot_interface} || goto again\n"
+         chain --replace http://{server}/{script} || goto again\n"
     )
 }

@@ -298,6 +298,17 @@ async fn after_a_start_firmware_is_held_until_its_slot_is_open_again() {
 }
 
 #[tokio::test]
+async fn firmware_that_nobody_waits_for_is_not_found_once_everything_is_open() {
+    let site = site_settled(Instant::now() + Duration::from_millis(200));
+    for path in [
+        "/boot.ipxe?mac=52:54:00:99:00:02".to_owned(),
+        format!("/c/{}/initrd", segment('9')),
+    ] {
+        assert_eq!(site.get(&path).await.status, 404, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_lease_binds_the_urls_of_the_boot() {
     let site = site();
     let other = Ipv4Addr::new(10, 0, 0, 7);
