@@ -20,8 +20,12 @@ use vitistack_protocol::ids::Uid;
 use super::object::Object;
 use super::{Hub, RESYNC, RETURN};
 use crate::dispatch::Change;
+use crate::kinds::host::status::is_news;
 use crate::kinds::is_deleting;
 use crate::queue::{Key, Kind, Priority};
+
+#[cfg(test)]
+mod tests;
 
 /// A kind whose changes wake others.
 pub(super) trait Woken: Object {
@@ -73,9 +77,10 @@ impl Hub {
         }
     }
 
-    fn wake_hosts(&self, choose: impl Fn(&BareMetalHost) -> bool) {
+    fn wake_hosts(&self, priority: Priority, choose: impl Fn(&BareMetalHost) -> bool) {
         for host in self.caches.hosts.select(choose) {
-            self.wake(Kind::BareMetalHost, host.as_ref());
+            let host = key(Kind::BareMetalHost, host.as_ref());
+            self.queue.add(host, priority);
         }
     }
 
@@ -200,7 +205,7 @@ impl Woken for MachineProvider {
 
 fn around_provider(hub: &Hub, provider: &MachineProvider) {
     let (name, namespace) = (provider.name_any(), provider.namespace());
-    hub.wake_hosts(|host| {
+    hub.wake_hosts(Priority::Update, |host| {
         host.spec.machine_provider_ref.name == name && host.namespace() == namespace
     });
     hub.wake_machines(|machine| {
@@ -233,7 +238,7 @@ impl Woken for Agent {
 
 fn around_agents(hub: &Hub) {
     hub.wake_providers(Priority::Update, |_| true);
-    hub.wake_hosts(|_| true);
+    hub.wake_hosts(Priority::Update, |_| true);
     hub.wake_machines(|_| true);
 }
 
@@ -241,7 +246,13 @@ impl Woken for Machine {
     fn changed(hub: &Hub, object: &Self, before: Option<&Self>) {
         hub.queue
             .add(key(Kind::Machine, object), urgency(object, before));
-        around_claim(hub, object);
+        // What a host tells of a Machine on its way in is an account; on the way out the host's release hangs on it.
+        let priority = if is_deleting(object) {
+            Priority::Update
+        } else {
+            Priority::Account
+        };
+        around_claim(hub, object, priority);
         let place = |machine: &Self| machine.status.as_ref()?.placement.clone();
         let phase = |machine: &Self| machine.status.as_ref()?.phase;
         if before
@@ -253,27 +264,30 @@ impl Woken for Machine {
 
     fn gone(hub: &Hub, object: &Self) {
         hub.reservations.end(object);
-        around_claim(hub, object);
+        around_claim(hub, object, Priority::Update);
         around_count(hub, object);
         // A place in a quota may have become free.
         hub.wake_machines(is_unplaced);
     }
 }
 
-fn around_claim(hub: &Hub, machine: &Machine) {
+fn around_claim(hub: &Hub, machine: &Machine, priority: Priority) {
     let uid = machine.uid().unwrap_or_default();
-    hub.wake_hosts(|host| {
-        let claimed = host
-            .spec
-            .consumer_ref
-            .as_ref()
-            .is_some_and(|consumer| consumer.uid == uid);
-        let status = host.status.as_ref();
-        let held = status
-            .and_then(|status| status.quarantine.as_ref())
-            .is_some_and(|quarantine| quarantine.machine_uid == uid);
-        claimed || held
+    hub.wake_hosts(priority, |host| {
+        is_claimed_by(host, &uid) || is_quarantined_for(host, &uid)
     });
+}
+
+fn is_claimed_by(host: &BareMetalHost, machine: &str) -> bool {
+    let consumer = host.spec.consumer_ref.as_ref();
+    consumer.is_some_and(|consumer| consumer.uid == machine)
+}
+
+fn is_quarantined_for(host: &BareMetalHost, machine: &str) -> bool {
+    let status = host.status.as_ref();
+    status
+        .and_then(|status| status.quarantine.as_ref())
+        .is_some_and(|quarantine| quarantine.machine_uid == machine)
 }
 
 fn around_count(hub: &Hub, machine: &Machine) {
@@ -289,10 +303,22 @@ fn around_count(hub: &Hub, machine: &Machine) {
     hub.wake_datacenters(Priority::Account);
 }
 
+/// A claim is news for the Machine. The host only tells it again, to the API and to the agent, which goes by the Machine's
+/// own intent: where more urgent work waits, it is told with what the site reports, in one write.
+fn host_urgency(host: &BareMetalHost, before: Option<&BareMetalHost>) -> Priority {
+    let was_free = before.is_some_and(|before| before.spec.consumer_ref.is_none());
+    match urgency(host, before) {
+        Priority::Update if was_free && host.spec.consumer_ref.is_some() => Priority::Account,
+        urgency => urgency,
+    }
+}
+
 impl Woken for BareMetalHost {
     fn changed(hub: &Hub, object: &Self, before: Option<&Self>) {
-        hub.queue
-            .add(key(Kind::BareMetalHost, object), urgency(object, before));
+        hub.queue.add(
+            key(Kind::BareMetalHost, object),
+            host_urgency(object, before),
+        );
         let consumer = |host: &Self| host.spec.consumer_ref.clone();
         for uid in [consumer(object), before.and_then(consumer)]
             .into_iter()
@@ -391,18 +417,21 @@ fn reported(hub: &Hub, uid: Uid) {
         hub.wake_host(&host);
     }
     let text = uid.to_string();
-    hub.wake_hosts(|host| {
-        let held = host
-            .status
-            .as_ref()
-            .and_then(|status| status.quarantine.as_ref());
-        held.is_some_and(|quarantine| quarantine.machine_uid == text)
-            || host
-                .spec
-                .consumer_ref
-                .as_ref()
-                .is_some_and(|consumer| consumer.uid == text)
-    });
+    hub.wake_hosts(Priority::Update, |host| is_quarantined_for(host, &text));
+    let report = hub.dispatch.report(uid);
+    for host in hub.caches.hosts.select(|host| is_claimed_by(host, &text)) {
+        let is_news = report.as_ref().is_none_or(|received| {
+            let read = received.report.read().ok();
+            read.is_none_or(|report| is_news(&host, &report, received.report.gone))
+        });
+        let priority = if is_news {
+            Priority::Update
+        } else {
+            Priority::Account
+        };
+        hub.queue
+            .add(key(Kind::BareMetalHost, host.as_ref()), priority);
+    }
 }
 
 fn session(hub: &Hub, agent: &AgentName) {
@@ -417,7 +446,7 @@ fn session(hub: &Hub, agent: &AgentName) {
     hub.wake_providers(Priority::Update, |provider| {
         crate::kinds::agents::site_of(provider).is_ok_and(|site| site == agent.site)
     });
-    hub.wake_hosts(|host| {
+    hub.wake_hosts(Priority::Update, |host| {
         belongs(
             host.status
                 .as_ref()

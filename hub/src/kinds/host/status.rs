@@ -67,17 +67,32 @@ pub(crate) fn status(facts: &Facts<'_>, now: &Time) -> BareMetalHostStatus {
     status
 }
 
-/// The proof follows the reports of the Machine that is installed. Only the site's word that nothing is left, or a
-/// person, takes it away.
+/// Whether the report of the Machine on a host, with nothing left of it if `gone`, changes what the host's status says.
+pub(crate) fn is_news(host: &BareMetalHost, report: &MachineReport, gone: bool) -> bool {
+    let known = host.status.as_ref();
+    let before = known.and_then(|status| status.provisioned.clone());
+    gone || carried_proof(before.clone(), report, gone) != before
+}
+
 fn proof(before: Option<ProvisionedMachine>, facts: &Facts<'_>) -> Option<ProvisionedMachine> {
-    if facts.accepted {
-        return None;
-    }
     match facts.carried {
-        Some((report, gone)) if gone || report.phase == MachinePhase::Gone => None,
-        Some((report, _)) => report.provisioned.as_ref().map(as_status).or(before),
+        _ if facts.accepted => None,
+        Some((report, gone)) => carried_proof(before, report, gone),
         None => before,
     }
+}
+
+/// The proof follows the reports of the Machine that is installed. Only the site's word that nothing is left, or a
+/// person, takes it away.
+fn carried_proof(
+    before: Option<ProvisionedMachine>,
+    report: &MachineReport,
+    gone: bool,
+) -> Option<ProvisionedMachine> {
+    if gone || report.phase == MachinePhase::Gone {
+        return None;
+    }
+    report.provisioned.as_ref().map(as_status).or(before)
 }
 
 /// The proof as the status has it.

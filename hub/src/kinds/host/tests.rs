@@ -8,7 +8,7 @@ use vitistack_protocol::message::numbered::{
 };
 use vitistack_protocol::message::report::{Cause, HostReport, MachineReport};
 
-use super::status::{Facts, as_status, status};
+use super::status::{Facts, as_status, is_news, status};
 use super::*;
 use crate::kinds::fixtures::{host, machine, proof, report as machine_report, uid};
 
@@ -216,6 +216,27 @@ fn only_the_sites_word_takes_the_proof_away() {
             .is_some()
     );
     assert_eq!(said(&case(Some((pending, true)))).provisioned, None);
+}
+
+#[test]
+fn a_machines_report_is_news_for_its_host_when_the_proof_changes() {
+    let mut host = new_host(claimed());
+    let progress = machine_report(MachinePhase::Pending, Why::Progressing, "");
+    let proven = MachineReport {
+        provisioned: Some(proof(1)),
+        ..progress.clone()
+    };
+    let gone = machine_report(MachinePhase::Gone, Why::None, "");
+    assert!(!is_news(&host, &progress, false), "on its way");
+    assert!(is_news(&host, &proven, false), "installed");
+    host.status = Some(BareMetalHostStatus {
+        provisioned: Some(as_status(&proof(1))),
+        ..BareMetalHostStatus::default()
+    });
+    assert!(!is_news(&host, &proven, false), "told already");
+    assert!(!is_news(&host, &progress, false), "no word of a change");
+    assert!(is_news(&host, &gone, false), "nothing is left");
+    assert!(is_news(&host, &progress, true), "and is forgotten");
 }
 
 #[test]
