@@ -1,54 +1,39 @@
 //! The hub's certificate authority, join tokens, and the agents that they admit.
 //!
 //! Owns the Secret `vitistack-ca`, the ConfigMap `vitistack-hub` and the roster of admitted agents; makes `Agent`
-//! objects when a token is used. What is decided is pure ([`token`], [`naming`], [`record`]); this module is the shell
-//! that talks to the API. Must not know of sessions.
-//!
-//! A join token is bound to the key of who redeems it before anything is signed: its Secret is replaced at the version
-//! that was read, so that of two agents with one token the API lets exactly one through. The same key may ask again, since
-//! an answer can be lost with the line or with a process; its Secret goes with the agent's first session.
+//! objects when a token is used ([`join`]). What is decided is pure ([`token`], [`naming`], [`record`]); this module is
+//! the shell that talks to the API. Must not know of sessions.
 
+mod join;
 mod naming;
 mod record;
 mod roster;
 mod settings;
 mod token;
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{DeleteParams, ObjectMeta, PostParams};
+use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
-use vitistack_api::agent::{Agent, AgentSpec};
-use vitistack_fault as fault;
-use vitistack_protocol::Chain;
-use vitistack_protocol::identity::authority::{HubIdentity, key_of_request};
+use tracing::info;
+use vitistack_api::agent::Agent;
+use vitistack_protocol::identity::authority::HubIdentity;
 use vitistack_protocol::identity::name::DEFAULT_TRUST_DOMAIN;
-use vitistack_protocol::identity::{self, AGENT_LIFE, AgentName, JoinToken, Leaf, Roster};
-use vitistack_protocol::message::control::{Join, Joined, Renew, Renewed};
+use vitistack_protocol::identity::{self, AgentName, Leaf, Roster};
+use vitistack_protocol::message::control::{Renew, Renewed};
 use vitistack_protocol::transport::EndpointKeys;
 
 pub use settings::raise_epoch;
-use token::{Refusal, Use};
+use token::Refusal;
 pub use vitistack_api::names::{CA_SECRET, HUB_CONFIG_MAP};
 
 /// Annotation of an `Agent`: the enrolment that its certificates go back to, which is the id of the token used.
 pub const ENROLMENT_ANNOTATION: &str = "vitistack.io/enrolment";
-
-/// How long the name of an agent that has joined is kept for its first session, before another may take it over.
-const FIRST_DIAL: Duration = Duration::from_secs(60);
-
-/// A session under a certificate no older than this may be its agent's first: longer than an agent waits between two
-/// attempts to dial, and than a restart of the hub takes.
-const FIRST_SESSION: Duration = Duration::from_secs(600);
-
-/// Deadline of the removal of a token.
-const REMOVAL: Duration = Duration::from_secs(15);
 
 /// How often an update that lost a race is begun again. Each time somebody else has won, so more is a fault.
 const RACES: usize = 8;
@@ -203,74 +188,6 @@ impl Authority {
         .map(|_| ())
     }
 
-    /// Redeems a token: binds it to the asker's key, makes or takes over the `Agent`, signs. `connected` are the agents
-    /// with a live session, whose names are not given away.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] when the token is not good; others when something of ours failed, after which the same key may
-    /// ask again.
-    pub async fn join(
-        &self,
-        join: &Join,
-        connected: &[AgentName],
-        now: SystemTime,
-    ) -> Result<Joined, Error> {
-        let refused = |refusal| Error::Refused { refusal };
-        let token = JoinToken::parse(&join.token).map_err(|_| refused(Refusal::Malformed))?;
-        let key = key_of_request(&join.csr).map_err(|source| Error::Identity {
-            operation: "read a request to join",
-            source,
-        })?;
-        // With the name, or one key could ask for one agent after the other.
-        let asker = format!("{} {}", hex::encode(key), join.name);
-        let (grant, used) = self.redeem(&token, &asker, now).await?;
-        let enrolled = match used {
-            Use::First => None,
-            Use::Again => self.enrolled(&grant, &join.name, token.id()).await?,
-        };
-        let in_use = |name: &AgentName| connected.contains(name) || self.is_fresh(name, now);
-        let name = match enrolled {
-            Some(name) => name,
-            None => self.enrol(&grant, &join.name, token.id(), in_use).await?,
-        };
-        self.fresh().insert(name.clone(), now);
-        let chain = self.sign(&join.csr, &name, token.id(), now)?;
-        info!(agent = %name, enrolment = token.id(), "an agent has joined");
-        Ok(Joined {
-            name: name.name,
-            site: name.site,
-            chain,
-            roots: self.signer.roots(),
-        })
-    }
-
-    /// Whether a session under this certificate may be its agent's first.
-    #[must_use]
-    pub fn is_arrival(leaf: &Leaf, now: SystemTime) -> bool {
-        // By its end: its start is dated back for clocks that are behind.
-        let left = leaf.not_after.duration_since(now).unwrap_or_default();
-        left + FIRST_SESSION >= AGENT_LIFE
-    }
-
-    /// An agent has its first session: it holds what it asked for, so the token that it goes back to is removed.
-    pub async fn arrived(&self, leaf: &Leaf) {
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
-        let name = token::secret_name(&leaf.enrolment);
-        fault::before("hub.token.remove");
-        let whatever = DeleteParams::default();
-        let removed = tokio::time::timeout(REMOVAL, secrets.delete(&name, &whatever));
-        match removed.await {
-            Ok(Ok(_)) => {}
-            Ok(Err(kube::Error::Api(status))) if status.code == 404 => {}
-            // It is good for that agent's key alone, until its end.
-            Err(_) => warn!(secret = name, "a used token was not removed in time"),
-            Ok(Err(error)) => {
-                warn!(secret = name, error = %Chain(&error), "a used token was not removed")
-            }
-        }
-        fault::after("hub.token.remove");
-    }
-
     /// Signs a new certificate for an agent that has shown `leaf`, and answers it with its end.
     ///
     /// # Errors
@@ -312,139 +229,6 @@ impl Authority {
         Ok(())
     }
 
-    /// Checks a token against its Secret and binds it to `asker`.
-    async fn redeem(
-        &self,
-        token: &JoinToken,
-        asker: &str,
-        now: SystemTime,
-    ) -> Result<(token::Grant, Use), Error> {
-        let refused = |refusal| Error::Refused { refusal };
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
-        let name = token::secret_name(token.id());
-        for _ in 0..RACES {
-            let secret = secrets
-                .get_opt(&name)
-                .await
-                .map_err(api("read", "Secret", &name))?
-                .ok_or_else(|| refused(Refusal::Unknown))?;
-            let (grant, used) = token::decide(&secret, token, asker, now).map_err(refused)?;
-            if used == Use::Again {
-                return Ok((grant, used));
-            }
-            let bound = token::redeemed(secret, asker);
-            fault::before("hub.token.redeem");
-            let written = secrets.replace(&name, &PostParams::default(), &bound).await;
-            fault::after("hub.token.redeem");
-            match written {
-                Ok(_) => return Ok((grant, used)),
-                // Somebody else was faster between our read and our write: what is there now decides.
-                Err(kube::Error::Api(status)) if status.code == 409 || status.code == 404 => {}
-                Err(source) => return Err(api("write", "Secret", &name)(source)),
-            }
-        }
-        Err(Error::Contended {
-            kind: "Secret",
-            name,
-        })
-    }
-
-    /// The agent that an earlier use of the same token has made, unless it was revoked since.
-    async fn enrolled(
-        &self,
-        grant: &token::Grant,
-        wish: &str,
-        enrolment: &str,
-    ) -> Result<Option<AgentName>, Error> {
-        let agents: Api<Agent> = Api::namespaced(self.client.clone(), &self.namespace);
-        for name in naming::candidates(wish, enrolment) {
-            let known = agents
-                .get_opt(&name)
-                .await
-                .map_err(api("read", "Agent", &name))?;
-            let Some(known) = known.filter(|known| enrolment_of(known) == Some(enrolment)) else {
-                continue;
-            };
-            if known.spec.revoked == Some(true) || known.spec.site != grant.site {
-                return Err(Error::Refused {
-                    refusal: Refusal::Unknown,
-                });
-            }
-            return Ok(AgentName::new(&grant.site, &name)
-                .inspect(|agent| self.roster.admit(agent.clone(), enrolment.to_owned()))
-                .ok());
-        }
-        Ok(None)
-    }
-
-    /// Makes the `Agent`, or takes over one of the same site and name that nobody runs, and admits it.
-    async fn enrol(
-        &self,
-        grant: &token::Grant,
-        wish: &str,
-        enrolment: &str,
-        in_use: impl Fn(&AgentName) -> bool,
-    ) -> Result<AgentName, Error> {
-        let agents: Api<Agent> = Api::namespaced(self.client.clone(), &self.namespace);
-        for name in naming::candidates(wish, enrolment) {
-            let Ok(agent) = AgentName::new(&grant.site, &name) else {
-                continue;
-            };
-            let known = agents
-                .get_opt(&name)
-                .await
-                .map_err(api("read", "Agent", &name))?;
-            fault::before("hub.agent.admit");
-            let outcome = match known {
-                None => {
-                    let fresh = new_agent(&name, grant, enrolment, &self.namespace);
-                    agents.create(&PostParams::default(), &fresh).await
-                }
-                Some(mut known) => {
-                    if !naming::may_take_over(&known.spec, grant, in_use(&agent)) {
-                        continue;
-                    }
-                    known.spec.served_namespaces = grant.namespaces.clone();
-                    known
-                        .metadata
-                        .annotations
-                        .get_or_insert_default()
-                        .insert(ENROLMENT_ANNOTATION.to_owned(), enrolment.to_owned());
-                    agents.replace(&name, &PostParams::default(), &known).await
-                }
-            };
-            fault::after("hub.agent.admit");
-            match outcome {
-                Ok(_) => {
-                    self.roster.admit(agent.clone(), enrolment.to_owned());
-                    return Ok(agent);
-                }
-                // Taken or changed since we looked: the next candidate has a name of its own.
-                Err(kube::Error::Api(status)) if status.code == 409 => {}
-                Err(source) => return Err(api("write", "Agent", &name)(source)),
-            }
-        }
-        Err(Error::Contended {
-            kind: "Agent",
-            name: wish.to_owned(),
-        })
-    }
-
-    /// Whether `name` joined a moment ago. Forgets those that did not.
-    fn is_fresh(&self, name: &AgentName, now: SystemTime) -> bool {
-        let mut fresh = self.fresh();
-        fresh.retain(|_, joined| {
-            now.duration_since(*joined)
-                .is_ok_and(|age| age < FIRST_DIAL)
-        });
-        fresh.contains_key(name)
-    }
-
-    fn fresh(&self) -> MutexGuard<'_, HashMap<AgentName, SystemTime>> {
-        // An entry is inserted whole, so what a panicking holder left is whole too.
-        self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn sign(
         &self,
         request: &[u8],
@@ -470,28 +254,6 @@ impl Authority {
         }
         serial
     }
-}
-
-fn enrolment_of(agent: &Agent) -> Option<&str> {
-    let annotations = agent.metadata.annotations.as_ref()?;
-    annotations.get(ENROLMENT_ANNOTATION).map(String::as_str)
-}
-
-fn new_agent(name: &str, grant: &token::Grant, enrolment: &str, namespace: &str) -> Agent {
-    let mut agent = Agent::new(
-        name,
-        AgentSpec {
-            site: grant.site.clone(),
-            served_namespaces: grant.namespaces.clone(),
-            revoked: None,
-        },
-    );
-    agent.metadata.namespace = Some(namespace.to_owned());
-    agent.metadata.annotations = Some(BTreeMap::from([(
-        ENROLMENT_ANNOTATION.to_owned(),
-        enrolment.to_owned(),
-    )]));
-    agent
 }
 
 fn new_ca_secret() -> Result<Secret, Error> {

@@ -328,6 +328,39 @@ async fn of_many_agents_with_one_token_exactly_one_joins() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_key_that_asks_many_times_at_once_is_one_agent() {
+    let hub = Hub::start().await;
+    let token = hub.token(hub::token_in(Duration::from_secs(600))).await;
+    let key = AgentKey::generate().unwrap();
+    let joins = (0..24).map(|_| agent::join_with(&hub, &token, &key, "edge-1"));
+    let names: Vec<String> = futures::future::join_all(joins)
+        .await
+        .into_iter()
+        .map(|joined| joined.expect("it is its key").name)
+        .collect();
+    assert_eq!(names, ["edge-1"; 24]);
+    assert_eq!(hub.agents().await, ["edge-1"]);
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_was_deleted_does_not_come_back_by_the_token_that_made_it() {
+    let hub = Hub::start().await;
+    let token = hub.token(hub::token_in(Duration::from_secs(600))).await;
+    let key = AgentKey::generate().unwrap();
+    agent::join_with(&hub, &token, &key, "edge-1")
+        .await
+        .expect("a good token");
+    hub.delete_agent("edge-1").await;
+    let refusal = agent::join_with(&hub, &token, &key, "edge-1")
+        .await
+        .expect_err("it was deleted");
+    assert!(refusal.contains("used already"), "{refusal}");
+    assert!(hub.agents().await.is_empty());
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_agent_that_lost_the_answer_asks_again_with_its_key_and_nobody_else_does() {
     let hub = Hub::start().await;
     let token = hub.token(hub::token_in(Duration::from_secs(600))).await;

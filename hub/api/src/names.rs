@@ -42,6 +42,8 @@ pub mod join_token {
     /// Hexadecimal SHA-256 of the public key that redeemed it, a space, and the name that it wished for. From then on it is
     /// good for that key under that wish alone, which may ask again when the answer was lost.
     pub const REDEEMED_BY: &str = "redeemed-by";
+    /// Name of the Agent that was made by it. When that Agent is gone, so is what the token is good for.
+    pub const ENROLLED: &str = "enrolled";
 }
 
 /// Names the instance type of a BareMetalHost.

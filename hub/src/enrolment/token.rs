@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use vitistack_api::names::join_token::REDEEMED_BY;
+use vitistack_api::names::join_token::{ENROLLED, REDEEMED_BY};
 use vitistack_protocol::identity::JoinToken;
 
 use super::record::text;
@@ -15,12 +15,12 @@ use super::record::text;
 pub(super) const SECRET_TYPE: &str = "vitistack.io/join-token";
 
 /// How a good token stands to who shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Use {
-    /// Nobody has redeemed it.
-    First,
-    /// The same key has redeemed it, and may not have had the answer.
-    Again,
+    /// It makes an agent. The same asker may have begun to.
+    Redeemed,
+    /// The same asker has made the agent of this name by it, and may not have had the answer.
+    Enrolled(String),
 }
 
 /// What a token grants.
@@ -78,8 +78,8 @@ pub(super) fn decide(
         return Err(Refusal::Unknown);
     }
     let used = match text(secret, REDEEMED_BY) {
-        Err(_) => Use::First,
-        Ok(by) if by == asker => Use::Again,
+        Err(_) => Use::Redeemed,
+        Ok(by) if by == asker => text(secret, ENROLLED).map_or(Use::Redeemed, Use::Enrolled),
         Ok(_) => return Err(Refusal::Unknown),
     };
     let damaged = |_| Refusal::Damaged;
@@ -107,13 +107,22 @@ pub(super) fn decide(
     Ok((Grant { site, namespaces }, used))
 }
 
-/// The Secret of a token that `asker` has redeemed.
-pub(super) fn redeemed(mut secret: Secret, asker: &str) -> Secret {
+/// The Secret of a token once `asker` has redeemed it; `None` if it says so already.
+pub(super) fn redeemed(secret: &Secret, asker: &str) -> Option<Secret> {
+    if text(secret, REDEEMED_BY).is_ok() {
+        return None;
+    }
+    Some(with(secret.clone(), REDEEMED_BY, asker))
+}
+
+/// The Secret of a token by which the agent `name` was made.
+pub(super) fn enrolled(secret: Secret, name: &str) -> Secret {
+    with(secret, ENROLLED, name)
+}
+
+fn with(mut secret: Secret, key: &str, value: &str) -> Secret {
     let data = secret.data.get_or_insert_default();
-    data.insert(
-        REDEEMED_BY.to_owned(),
-        ByteString(asker.as_bytes().to_vec()),
-    );
+    data.insert(key.to_owned(), ByteString(value.as_bytes().to_vec()));
     secret
 }
 

@@ -137,15 +137,21 @@ fn a_token_is_good_only_with_its_secret_and_before_its_end() {
 #[test]
 fn the_grant_names_each_namespace_once() {
     let (grant, used) = decide(&secret(&[]), &token(), KEY, at("2029-01-01T00:00:00Z")).unwrap();
-    assert_eq!(used, Use::First);
+    assert_eq!(used, Use::Redeemed);
     assert_eq!(grant.site, "edge-west");
     assert_eq!(grant.namespaces, ["production", "staging"]);
 }
 
 #[test]
-fn a_token_that_was_redeemed_is_good_for_that_key_again() {
-    let kept = redeemed(secret(&[]), KEY);
-    let used = |key| decide(&kept, &token(), key, at("2029-01-01T00:00:00Z")).map(|(_, used)| used);
-    assert_eq!(used(KEY), Ok(Use::Again));
-    assert_eq!(used("07be"), Err(Refusal::Unknown));
+fn a_token_that_was_redeemed_is_good_for_that_key_again_and_for_one_agent() {
+    let kept = redeemed(&secret(&[]), KEY).unwrap();
+    assert_eq!(redeemed(&kept, KEY), None, "it is written once");
+    let used = |secret: &Secret, key| {
+        decide(secret, &token(), key, at("2029-01-01T00:00:00Z")).map(|(_, used)| used)
+    };
+    assert_eq!(used(&kept, KEY), Ok(Use::Redeemed));
+    assert_eq!(used(&kept, "07be"), Err(Refusal::Unknown));
+    let kept = enrolled(kept, "edge-1");
+    assert_eq!(used(&kept, KEY), Ok(Use::Enrolled("edge-1".to_owned())));
+    assert_eq!(used(&kept, "07be"), Err(Refusal::Unknown));
 }
