@@ -8,7 +8,7 @@ use vitistack_api::validate;
 
 use crate::builtin;
 use crate::failure::{Cause, Failure};
-use crate::lifecycle;
+use crate::lifecycle::{self, Part};
 use crate::object;
 use crate::query::FieldValidation;
 use crate::resource::{Family, Resource};
@@ -180,6 +180,7 @@ fn well_formed_metadata(resource: &Resource, object: &Value) -> Result<(), Failu
         let path = format!("metadata.{key}");
         let (fits, wanted) = match kind {
             _ if value.is_null() => (true, ""),
+            _ if key == "ownerReferences" => (are_owners(value), "a list of owners"),
             Some("string") => (value.is_string(), "a string"),
             Some("integer") => (value.is_i64(), "an integer"),
             Some("object") => (is_text_map(value), "a map of strings"),
@@ -204,6 +205,21 @@ fn is_text_list(value: &Value) -> bool {
     value
         .as_array()
         .is_some_and(|list| list.iter().all(Value::is_string))
+}
+
+fn are_owners(value: &Value) -> bool {
+    let is_owner = |owner: &Value| {
+        let fields = owner.as_object().into_iter().flatten();
+        let mut fits = fields.map(|(key, value)| match key.as_str() {
+            "apiVersion" | "kind" | "name" | "uid" => value.is_string() || value.is_null(),
+            "controller" | "blockOwnerDeletion" => value.is_boolean() || value.is_null(),
+            _ => true,
+        });
+        owner.is_object() && fits.all(|fits| fits)
+    };
+    value
+        .as_array()
+        .is_some_and(|list| list.iter().all(is_owner))
 }
 
 fn is_object_list(value: &Value) -> bool {
@@ -355,18 +371,20 @@ fn complete_secret(resource: &Resource, object: &mut Value) -> Result<(), Failur
     }
 }
 
-/// Checks the rules of the kind: schema, CEL, names, immutability.
+/// Checks the rules of the kind: schema, CEL, names, immutability. The object comes through the door that `part` names.
 pub(crate) fn check(
     resource: &Resource,
     object: &Value,
     current: Option<&Value>,
+    part: Part,
 ) -> Result<(), Failure> {
     let mut causes = lifecycle::breaches(resource, object, current);
-    causes.extend(
-        schema::check(&resource.schema, object, current)
-            .iter()
-            .map(cause),
-    );
+    let by_schema = match part {
+        Part::Main => schema::check,
+        Part::Status => schema::check_status,
+    };
+    let findings = by_schema(&resource.schema, object, current);
+    causes.extend(findings.iter().map(cause));
     let desired = |object: &Value| object.get("spec").cloned();
     let same = current.is_some_and(|current| desired(current) == desired(object));
     // What was let in once is not held against a finalizer, a label or a status.
@@ -409,5 +427,10 @@ pub(crate) fn check(
 }
 
 fn cause(error: &FieldError) -> Cause {
-    Cause::new(error.reason.as_str(), &error.path, error.message())
+    let path = if error.path.is_empty() {
+        "<nil>"
+    } else {
+        &error.path
+    };
+    Cause::new(error.reason.as_str(), path, error.message())
 }

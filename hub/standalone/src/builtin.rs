@@ -317,8 +317,11 @@ fn event_columns() -> Vec<Column> {
         column("Source", "string", "event:source", 1),
         column("Message", "string", ".message", 0),
         column("First Seen", "date", "event:first", 1),
-        column("Count", "integer", "event:count", 1),
-        column("Name", "string", ".metadata.name", 1),
+        column("Count", "string", "event:count", 1),
+        Column {
+            format: "name".to_owned(),
+            ..column("Name", "string", ".metadata.name", 1)
+        },
     ]
 }
 

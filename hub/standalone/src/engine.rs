@@ -114,7 +114,10 @@ impl Engine {
             .warnings
             .extend(admit::plain_finalizers(resource, &decoded.object));
         owned::made(resource, &mut decoded.object, ask);
-        self.place(resource, namespace, decoded, ask).await
+        let warnings = decoded.warnings.clone();
+        self.place(resource, namespace, decoded, ask)
+            .await
+            .map_err(|failure| failure.beside(warnings))
     }
 
     /// Puts a new object into the store.
@@ -131,7 +134,7 @@ impl Engine {
         let mut attempt = 0;
         loop {
             let object = lifecycle::create(stored, namespace, sent.clone(), &stamp())?;
-            admit::check(stored, &object, None)?;
+            admit::check(stored, &object, None, Part::Main)?;
             let key = self.key(stored, &object);
             let result = if ask.dry_run {
                 self.could_create(stored, &key).map(|()| object)
@@ -212,7 +215,9 @@ impl Engine {
                 must_name_version(resource, &key.name, &decoded.object)?;
             }
             owned::changed(resource, &shown, &mut decoded.object, part, ask);
-            if let Some(done) = self.put(resource, &row, decoded, part, ask).await? {
+            let warnings = decoded.warnings.clone();
+            let put = self.put(resource, &row, decoded, part, ask).await;
+            if let Some(done) = put.map_err(|failure| failure.beside(warnings))? {
                 return Ok(done);
             }
         }
@@ -285,7 +290,7 @@ impl Engine {
             Outcome::Remove(last) => (Some(last), true),
         };
         if let Some(next) = &object {
-            admit::check(stored, next, Some(&current))?;
+            admit::check(stored, next, Some(&current), part)?;
         }
         match self.settle(row, object, remove, ask.dry_run).await {
             Ok(object) => Ok(Some(Done {

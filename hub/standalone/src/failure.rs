@@ -22,6 +22,8 @@ pub(crate) struct Failure {
     pub(crate) details: Value,
     /// With which token a list goes on all the same; mostly empty.
     pub(crate) token: String,
+    /// What the client should know all the same.
+    pub(crate) warnings: Box<[String]>,
 }
 
 /// One cause of an `Invalid` refusal.
@@ -54,6 +56,7 @@ impl Failure {
             message,
             details: Value::Null,
             token: String::new(),
+            warnings: Box::default(),
         }
     }
 
@@ -74,6 +77,7 @@ impl Failure {
             message,
             details,
             token: String::new(),
+            warnings: Box::default(),
         }
     }
 
@@ -100,6 +104,7 @@ impl Failure {
             message: format!("namespaces \"{namespace}\" not found"),
             details: json!({ "name": namespace, "kind": "namespaces" }),
             token: String::new(),
+            warnings: Box::default(),
         }
     }
 
@@ -193,12 +198,14 @@ impl Failure {
 
     /// The object breaks rules of its kind.
     pub(crate) fn invalid(resource: &Resource, name: &str, causes: &[Cause]) -> Self {
-        let mut lines: Vec<String> = causes
-            .iter()
-            .map(|c| format!("{}: {}", c.field, c.message))
-            .collect();
         // A cause may stand twice, its words do not.
-        lines.dedup();
+        let mut lines: Vec<String> = Vec::new();
+        for cause in causes {
+            let line = format!("{}: {}", cause.field, cause.message);
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
         let text = match lines.as_slice() {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),
@@ -227,6 +234,7 @@ impl Failure {
             message,
             details,
             token: String::new(),
+            warnings: Box::default(),
         }
     }
 
@@ -266,6 +274,12 @@ impl Failure {
                             "message": "Too large resource version" });
         failure.details = json!({ "causes": [cause], "retryAfterSeconds": 1 });
         failure
+    }
+
+    /// The same with what was noticed before it failed.
+    pub(crate) fn beside(mut self, warnings: Vec<String>) -> Self {
+        self.warnings = warnings.into_boxed_slice();
+        self
     }
 
     /// The same without advice to try again.

@@ -420,7 +420,14 @@ fn refuse_protected(resource: &Resource, current: &Value) -> Result<(), Failure>
 /// What a change breaks of the rules that no schema says.
 pub(crate) fn breaches(resource: &Resource, next: &Value, current: Option<&Value>) -> Vec<Cause> {
     let mut causes = name_causes(resource, next);
-    causes.extend(names::causes(next));
+    // A change passes several checks of kube-apiserver that each look at the metadata, and each finding is told as often.
+    let times = match (current, resource.family) {
+        (None, _) => 1,
+        (Some(_), Family::ConfigMap | Family::Secret) => 4,
+        (Some(_), _) => 3,
+    };
+    let metadata = names::causes(next);
+    causes.extend(std::iter::repeat_n(metadata, times).flatten());
     causes.extend(names::of_kind(resource, next));
     if let Some(current) = current {
         let fixed = current.get("immutable").and_then(Value::as_bool) == Some(true);

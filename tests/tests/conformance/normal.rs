@@ -65,6 +65,7 @@ impl Names {
     }
 
     fn object(&mut self, key: &str, map: &mut Map<String, Value>) {
+        in_order(map);
         let generated = text(map, "generateName").to_owned();
         let name = text(map, "name").to_owned();
         if key == "metadata" && !generated.is_empty() && name.len() > generated.len() {
@@ -143,6 +144,34 @@ impl Names {
             }
         }
         plain
+    }
+}
+
+/// The message of a refusal tells its causes in the order of a hash map; here in that of the alphabet. One that does not
+/// tell exactly its causes is left alone.
+fn in_order(status: &mut Map<String, Value>) {
+    let causes = status
+        .get("details")
+        .and_then(|details| details.get("causes"));
+    let mut told: Vec<String> = causes
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_object)
+        .map(|cause| format!("{}: {}", text(cause, "field"), text(cause, "message")))
+        .collect();
+    told.sort_unstable();
+    told.dedup();
+    let Some((start, list)) = text(status, "message").split_once(" is invalid: [") else {
+        return;
+    };
+    let Some(list) = list.strip_suffix(']') else {
+        return;
+    };
+    let length = told.iter().map(String::len).sum::<usize>() + 2 * told.len().saturating_sub(1);
+    if list.len() == length && told.iter().all(|one| list.contains(one.as_str())) {
+        let ordered = format!("{start} is invalid: [{}]", told.join(", "));
+        status.insert("message".to_owned(), Value::String(ordered));
     }
 }
 

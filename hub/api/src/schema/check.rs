@@ -17,30 +17,62 @@ use super::shape::{Known, items, join, property};
 /// that became stricter does not lock up what is stored.
 #[must_use]
 pub fn check(schema: &JSONSchemaProps, value: &Value, old: Option<&Value>) -> Vec<FieldError> {
-    let mut walk = Walk { found: Vec::new() };
+    let mut walk = Walk::below("");
     walk.node(schema, "", value, old);
-    let shapeless = walk.found.iter().any(|finding| match finding.reason {
-        FieldReason::Required
-        | FieldReason::NotSupported
-        | FieldReason::TypeInvalid
-        | FieldReason::TooLong
-        | FieldReason::TooMany => true,
-        FieldReason::Invalid
-        | FieldReason::Duplicate
-        | FieldReason::Forbidden
-        | FieldReason::NotFound => false,
-    });
-    if !shapeless {
-        walk.found.extend(cel::check(schema, value, old));
+    walk.then_rules(schema, value, old)
+}
+
+/// The same for a change of the status alone, which the API server checks by itself: its words name fields from there on.
+#[must_use]
+pub fn check_status(
+    schema: &JSONSchemaProps,
+    value: &Value,
+    old: Option<&Value>,
+) -> Vec<FieldError> {
+    let mut walk = Walk::below("status");
+    if let (Known::As(known), Some(status)) = (property(schema, "status"), value.get("status")) {
+        walk.node(known, "", status, old.and_then(|old| old.get("status")));
     }
-    walk.found
+    walk.then_rules(schema, value, old)
 }
 
 struct Walk {
+    /// Where the walk begins, in the paths of findings but not in their words.
+    root: &'static str,
     found: Vec<FieldError>,
 }
 
 impl Walk {
+    fn below(root: &'static str) -> Self {
+        Self {
+            root,
+            found: Vec::new(),
+        }
+    }
+
+    fn then_rules(
+        mut self,
+        schema: &JSONSchemaProps,
+        value: &Value,
+        old: Option<&Value>,
+    ) -> Vec<FieldError> {
+        let shapeless = self.found.iter().any(|finding| match finding.reason {
+            FieldReason::Required
+            | FieldReason::NotSupported
+            | FieldReason::TypeInvalid
+            | FieldReason::TooLong
+            | FieldReason::TooMany => true,
+            FieldReason::Invalid
+            | FieldReason::Duplicate
+            | FieldReason::Forbidden
+            | FieldReason::NotFound => false,
+        });
+        if !shapeless {
+            self.found.extend(cel::check(schema, value, old));
+        }
+        self.found
+    }
+
     fn report(
         &mut self,
         path: &str,
@@ -48,6 +80,10 @@ impl Walk {
         value: Option<&Value>,
         detail: impl Into<String>,
     ) {
+        let path = match (self.root, path) {
+            (root, "") => root.to_owned(),
+            (root, path) => join(root, path),
+        };
         self.found
             .push(FieldError::new(path, reason, value, detail));
     }
@@ -65,9 +101,8 @@ impl Walk {
         if old == Some(value) || (value.is_null() && schema.nullable == Some(true)) {
             return;
         }
-        if !self.has_type(schema, path, value) {
-            return;
-        }
+        // What follows is checked also where the type is wrong, as far as it fits what is there.
+        self.types(schema, path, value);
         if let Some(allowed) = &schema.enum_
             && !allowed.iter().any(|one| one.0 == *value)
         {
@@ -84,7 +119,7 @@ impl Walk {
         }
     }
 
-    fn has_type(&mut self, schema: &JSONSchemaProps, path: &str, value: &Value) -> bool {
+    fn types(&mut self, schema: &JSONSchemaProps, path: &str, value: &Value) {
         let actual = type_name(value);
         let fits = match schema.type_.as_deref() {
             None => {
@@ -94,17 +129,23 @@ impl Walk {
             Some("number") => matches!(actual, "integer" | "number"),
             Some(wanted) => wanted == actual,
         };
-        if !fits {
-            let wanted = schema.type_.as_deref().unwrap_or("integer,string");
-            let subject = if path.is_empty() { "<root>" } else { path };
-            self.report(
-                path,
-                FieldReason::TypeInvalid,
-                Some(&Value::String(actual.to_owned())),
-                format!("{subject} in body must be of type {wanted}: {actual:?}"),
-            );
+        if fits {
+            return;
         }
-        fits
+        let wanted = schema.type_.as_deref().unwrap_or("integer,string");
+        // Of what is no text, no list and no null the API server compares formats before types.
+        let (wanted, actual) = match (schema.format.as_deref(), value) {
+            (Some(format), Value::Bool(_) | Value::Object(_)) => (format, ""),
+            (Some(format), Value::Number(number)) if number.is_f64() => (format, "float64"),
+            (Some(format), Value::Number(_)) => (format, "int64"),
+            _ => (wanted, actual),
+        };
+        self.report(
+            path,
+            FieldReason::TypeInvalid,
+            Some(&Value::String(actual.to_owned())),
+            format!("{path} in body must be of type {wanted}: {actual:?}"),
+        );
     }
 
     fn object(
@@ -130,11 +171,8 @@ impl Walk {
         if let Some(least) = schema.min_properties
             && under(map.len(), least)
         {
-            self.invalid(
-                path,
-                value,
-                &format!("should have at least {least} properties"),
-            );
+            let rule = format!("should have at least {least} properties");
+            self.invalid(path, value, &rule);
         }
         for (name, inner) in map {
             if let Known::As(known) = property(schema, name) {
@@ -190,21 +228,26 @@ impl Walk {
     }
 
     fn string(&mut self, schema: &JSONSchemaProps, path: &str, value: &Value, text: &str) {
+        self.text(schema, path, value, text);
+        if schema.format.as_deref() == Some("date-time") && text.parse::<Timestamp>().is_err() {
+            self.invalid(path, value, &format!("must be of type date-time: {value}"));
+        }
+    }
+
+    /// Lengths and pattern: the first that does not hold is told.
+    fn text(&mut self, schema: &JSONSchemaProps, path: &str, value: &Value, text: &str) {
         let length = text.chars().count();
         if let Some(most) = schema.max_length
             && over(length, most)
         {
             let detail = format!("may not be more than {most} bytes");
-            self.report(path, FieldReason::TooLong, Some(value), detail);
+            return self.report(path, FieldReason::TooLong, Some(value), detail);
         }
         if let Some(least) = schema.min_length
             && under(length, least)
         {
-            self.invalid(
-                path,
-                value,
-                &format!("should be at least {least} chars long"),
-            );
+            let rule = format!("should be at least {least} chars long");
+            return self.invalid(path, value, &rule);
         }
         if let Some(pattern) = &schema.pattern {
             match regex::Regex::new(pattern) {
@@ -215,27 +258,20 @@ impl Walk {
                 }
             }
         }
-        if schema.format.as_deref() == Some("date-time") && text.parse::<Timestamp>().is_err() {
-            self.invalid(path, value, &format!("must be of type date-time: {value}"));
-        }
     }
 
     fn number(&mut self, schema: &JSONSchemaProps, path: &str, value: &Value, number: &Number) {
-        let float = number
-            .as_f64()
-            .filter(|float| number.is_f64() && float.fract() == 0.0);
-        let whole = number
-            .as_i64()
-            .or_else(|| format!("{:.0}", float?).parse().ok());
-        let fits = match schema.format.as_deref() {
-            Some("int32") => whole.is_some_and(|whole| i32::try_from(whole).is_ok()),
-            Some("int64") => whole.is_some() || number.is_f64(),
-            _ => true,
-        };
-        if !fits {
-            let format = schema.format.as_deref().unwrap_or_default();
-            let rule = format!("must be of type {format}: \"{number}\"");
-            self.invalid(path, value, &rule);
+        let format = schema.format.as_deref();
+        if schema.type_.as_deref() == Some("integer") && !is_in_range(format, number) {
+            let format = match format {
+                Some(format) => format!("with format {format}"),
+                None => "(default format)".to_owned(),
+            };
+            // The API server's range check does not say of which field it is but in its words.
+            let detail = format!("Checked value must be of type integer {format} in {path}");
+            let nothing = Value::String(String::new());
+            let finding = FieldError::new("", FieldReason::Invalid, Some(&nothing), detail);
+            self.found.push(finding);
         }
         let Some(size) = number.as_f64() else { return };
         if let Some(least) = schema.minimum {
@@ -265,14 +301,38 @@ fn under(count: usize, least: i64) -> bool {
     i64::try_from(count).is_ok_and(|count| count < least)
 }
 
-/// The type of a value as a schema names it; `1.0` is an integer to the API server.
+/// Whether a number is a whole one that its format holds.
+fn is_in_range(format: Option<&str>, number: &Number) -> bool {
+    let float = number
+        .as_f64()
+        .filter(|float| number.is_f64() && float.fract() == 0.0);
+    let Some(whole) = number
+        .as_i64()
+        .or_else(|| format!("{:.0}", float?).parse().ok())
+    else {
+        return false;
+    };
+    format != Some("int32") || i32::try_from(whole).is_ok()
+}
+
+/// Whether a number is an integer to the API server: `1.0` is, but nothing with a point that is larger than what a float
+/// holds exactly.
+fn is_integer(number: &Number) -> bool {
+    const EXACT: f64 = 9_007_199_254_740_991.0;
+    if !number.is_f64() {
+        return number.is_i64();
+    }
+    let is_whole = |float: f64| float.fract() == 0.0 && float.abs() <= EXACT;
+    number.as_f64().is_some_and(is_whole)
+}
+
+/// The type of a value as a schema names it.
 fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
         Value::Number(number) => {
-            let whole = number.as_f64().is_some_and(|float| float.fract() == 0.0);
-            if !number.is_f64() || whole {
+            if is_integer(number) {
                 "integer"
             } else {
                 "number"

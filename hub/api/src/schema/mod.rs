@@ -13,6 +13,6 @@ mod shape;
 mod tests;
 
 pub use self::cel::has_rules;
-pub use self::check::check;
+pub use self::check::{check, check_status};
 pub use self::error::{FieldError, FieldReason};
 pub use self::shape::{default_into, prune, unknown_fields};

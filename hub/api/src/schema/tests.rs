@@ -154,7 +154,86 @@ fn findings_are_worded_as_the_api_server_words_them() {
     ] {
         assert_eq!(findings(spec, value), [expected]);
     }
-    assert_eq!(findings(integer, json!({"f": 4_294_967_296_i64})).len(), 2);
+}
+
+#[test]
+fn one_wrong_value_is_told_by_each_rule_that_it_breaks() {
+    let field = |field: Value| json!({"type": "object", "properties": {"f": field}});
+    let range = |format: &str| {
+        format!("Invalid value: \"\": Checked value must be of type integer {format} in spec.f")
+    };
+    let of_type = |wanted: &str, actual: &str| {
+        format!(
+            "spec.f: Invalid value: {actual:?}: spec.f in body must be of type {wanted}: {actual:?}"
+        )
+    };
+    let small = field(json!({"type": "integer", "format": "int32", "maximum": 9}));
+    let integer = field(json!({"type": "integer"}));
+    for (spec, value, expected) in [
+        (
+            small.clone(),
+            json!(4_294_967_296_i64),
+            vec![
+                format!("<nil>: {}", range("with format int32")),
+                "spec.f: Invalid value: 4294967296: spec.f in body should be less than or equal to 9"
+                    .to_owned(),
+            ],
+        ),
+        (
+            small.clone(),
+            json!(1.5),
+            vec![
+                of_type("int32", "float64"),
+                format!("<nil>: {}", range("with format int32")),
+            ],
+        ),
+        (small, json!(true), vec![of_type("int32", "")]),
+        (
+            integer.clone(),
+            json!(1e20),
+            vec![
+                of_type("integer", "number"),
+                format!("<nil>: {}", range("(default format)")),
+            ],
+        ),
+        (integer, json!(2.0), vec![]),
+        (
+            field(json!({"type": "string", "enum": ["a"]})),
+            json!(5),
+            vec![
+                of_type("string", "integer"),
+                "spec.f: Unsupported value: 5: supported values: \"a\"".to_owned(),
+            ],
+        ),
+        (
+            field(json!({"type": "string", "minLength": 2, "pattern": "^x+$"})),
+            json!("y"),
+            vec![
+                "spec.f: Invalid value: \"y\": spec.f in body should be at least 2 chars long"
+                    .to_owned(),
+            ],
+        ),
+    ] {
+        assert_eq!(findings(spec, json!({"f": value})), expected);
+    }
+}
+
+#[test]
+fn words_about_a_status_name_fields_from_there_on() {
+    let schema = serde_json::from_value(json!({"type": "object", "properties": {
+        "spec": {"type": "string"},
+        "status": {"type": "object", "properties": {"seen": {"type": "integer"}}},
+    }}))
+    .expect("a schema");
+    let value = json!({"spec": 1, "status": {"seen": "many"}});
+    let found: Vec<String> = check_status(&schema, &value, None)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        found,
+        [r#"status.seen: Invalid value: "string": seen in body must be of type integer: "string""#]
+    );
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub(super) fn failure(failure: &Failure) -> Response<Body> {
         let scheme = HeaderValue::from_static("Bearer");
         response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
     }
-    response
+    warn(response, &failure.warnings)
 }
 
 /// Adds what the client should know, as `Warning` headers.

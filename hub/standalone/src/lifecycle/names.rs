@@ -54,20 +54,59 @@ pub(super) fn causes(object: &Value) -> Vec<Cause> {
             }
         }
     }
-    let controllers = owners.and_then(Value::as_array).into_iter().flatten();
-    let controllers: Vec<&Value> = controllers
-        .filter(|owner| owner.get("controller") == Some(&Value::Bool(true)))
-        .collect();
-    if controllers.len() > 1 {
-        let message =
-            "Invalid value: only one reference can have controller set to true".to_owned();
-        causes.push(Cause::new(
-            "FieldValueInvalid",
-            "metadata.ownerReferences",
-            message,
-        ));
-    }
+    causes.extend(many_controllers(
+        owners.and_then(Value::as_array).map_or(&[], Vec::as_slice),
+    ));
     causes
+}
+
+/// Each controller but the first is one too many.
+fn many_controllers(owners: &[Value]) -> Vec<Cause> {
+    let name = |owner: &Value| {
+        let text = |key: &str| owner.get(key).and_then(Value::as_str).unwrap_or_default();
+        format!("{}/{}", text("kind"), text("name"))
+    };
+    let mut controllers = owners
+        .iter()
+        .filter(|owner| owner.get("controller") == Some(&Value::Bool(true)));
+    let Some(first) = controllers.next() else {
+        return Vec::new();
+    };
+    controllers
+        .map(|second| {
+            let message = format!(
+                "Invalid value: {}: Only one reference can have Controller set to true. Found \"true\" in references \
+                 for {} and {}",
+                written(owners),
+                name(first),
+                name(second)
+            );
+            Cause::new("FieldValueInvalid", "metadata.ownerReferences", message)
+        })
+        .collect()
+}
+
+/// Owners with their fields in the order of kube-apiserver's own type.
+fn written(owners: &[Value]) -> String {
+    const FIELDS: [&str; 6] = [
+        "apiVersion",
+        "kind",
+        "name",
+        "uid",
+        "controller",
+        "blockOwnerDeletion",
+    ];
+    let owners: Vec<String> = owners
+        .iter()
+        .map(|owner| {
+            let fields: Vec<String> = FIELDS
+                .iter()
+                .filter_map(|field| Some(format!("{field:?}:{}", owner.get(field)?)))
+                .collect();
+            format!("{{{}}}", fields.join(","))
+        })
+        .collect();
+    format!("[{}]", owners.join(","))
 }
 
 /// What is wrong with keys and numbers of the built-in kinds.
