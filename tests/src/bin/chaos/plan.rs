@@ -142,7 +142,16 @@ fn kills(points: &[&str], phase: Phase, is_agent: bool, hits: &Hits) -> VecDeque
         here.partition(|point| program(point) == Some(Program::Installer));
     let mut kills = VecDeque::new();
     while let Some(point) = one.pop_front().or_else(|| other.pop_front()) {
-        kills.push_back(kill(point, phase, hits));
+        let first = kill(point, phase, hits);
+        // Key, certificate and authority are written by the same lines, one after the other, and each has its own death.
+        let more = match phase {
+            Phase::Join => hits.of(point, phase),
+            Phase::Start | Phase::Install | Phase::Wipe | Phase::Release | Phase::Inspect => 1,
+        };
+        kills.extend((0..more).map(|later| Kill {
+            skip: first.skip + later,
+            ..first.clone()
+        }));
         std::mem::swap(&mut one, &mut other);
     }
     kills
@@ -330,6 +339,8 @@ mod tests {
             ("hub.epoch.raise.after", Phase::Join),
             ("hub.token.redeem.after", Phase::Join),
             ("agent.join.send.before", Phase::Join),
+            ("agent.identity.rename.after", Phase::Join),
+            ("agent.identity.rename.after", Phase::Join),
         ] {
             hits.add(point, phase);
         }
@@ -356,9 +367,19 @@ mod tests {
         let joins = errands(Errand::Join, hits.points(), &hits);
         assert_eq!(
             of(&joins.anywhere),
-            ["agent.join.send.before", "hub.token.redeem.after"],
+            [
+                "agent.identity.rename.after",
+                "hub.token.redeem.after",
+                "agent.identity.rename.after",
+                "agent.join.send.before",
+            ],
             "the epoch is raised in other lives too"
         );
+        let skips = joins.anywhere.iter().filter_map(|orders| {
+            let (_, kills) = orders.errand.as_ref()?;
+            kills.first().map(|kill| kill.skip)
+        });
+        assert_eq!(skips.collect::<Vec<_>>(), [0, 1, 0], "each of two writes");
         assert_eq!(inspections.then(joins).cut(1).len(), 2);
     }
 
