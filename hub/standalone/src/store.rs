@@ -35,10 +35,10 @@ pub(crate) use seal::must_be_outside;
 
 /// Writes that may wait. More waiting clients than this are held at the sender.
 const QUEUE: usize = 256;
-/// Events kept for watches that come back: some minutes of a busy hub.
+/// Events kept for watches that come back.
 const RING_EVENTS: usize = 8192;
-/// Bytes of object text that the ring may hold. A watch that is further behind lists anew.
-const RING_BYTES: usize = 4 << 20;
+/// Bytes of object text that the ring may hold: of a thousand writes and more. A watch that is further behind lists anew.
+const RING_BYTES: usize = 2 << 20;
 
 /// What happened to one object.
 #[derive(Debug, Clone)]

@@ -16,7 +16,7 @@ use super::whole::{SUM_KEY, Sums};
 use super::{files, record};
 
 /// sled's cache; its default would be a gigabyte. All objects are in memory as it is.
-const CACHE: u64 = 4 << 20;
+const CACHE: u64 = 1 << 20;
 const VERSION_KEY: &[u8] = b"m/version";
 
 /// Stem and record of one object.

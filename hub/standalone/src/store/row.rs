@@ -139,7 +139,8 @@ impl Row {
         Self {
             key,
             version,
-            body: Bytes::from(object.to_string()),
+            // Of the text's size: what it grew by while it was written is up to as much again.
+            body: Bytes::from(object.to_string().into_boxed_str().into_boxed_bytes()),
             meta,
         }
     }
