@@ -2,7 +2,8 @@
 //!
 //! Owns the order of work: a key is in it at most once, is worked on by one worker at a time, and comes back after a
 //! back-off if its work failed. New and deleted objects go before updates, updates before what is only told again, and
-//! that before the periodic resync.
+//! that before the periodic resync. What is only told again also rests for [`REST`] first, so that news that follow at
+//! once are told with it.
 //! [`Schedule`] is the pure part and takes the time as an argument; [`Queue`] adds waiting. Nothing is ever dropped: the
 //! number of keys is bounded by the number of objects.
 
@@ -20,6 +21,9 @@ mod tests;
 
 /// First back-off of a failed key; doubles with each failure.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+/// How long [`Priority::Account`] rests before it is ready: longer than an intent takes to a site that is there and what it
+/// says of it back, also where a rack is installed at once; short enough that nobody who looks at a host wonders.
+pub(crate) const REST: Duration = Duration::from_secs(3);
 /// Longest back-off. Half a minute, so that a cause that went away is noticed while somebody still looks.
 const LAST_BACKOFF: Duration = Duration::from_secs(30);
 
@@ -85,8 +89,8 @@ pub(crate) enum Priority {
     NewOrDeleted,
     /// Something that it depends on changed.
     Update,
-    /// Something changed that its status only tells again, such as a count: what waits behind more urgent work may be
-    /// told with the next news, in one write.
+    /// Something changed that its status only tells again, such as a count: it rests, waits behind more urgent work, and is
+    /// told with what else is new by then, in one write.
     Account,
     /// Nothing is known to have changed.
     Resync,
@@ -121,8 +125,8 @@ struct Slot {
 enum SlotState {
     /// In `ready` under this order.
     Ready(Priority, u64, Instant),
-    /// In `waiting` until then.
-    Waiting(Instant),
+    /// In `waiting` until then, ready with this urgency afterwards.
+    Waiting(Instant, Priority),
     /// With a worker; wanted again with this urgency.
     Working(Option<Priority>),
 }
@@ -138,29 +142,28 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// Wants `key` to be worked on. A key that waits for a back-off is worked on at once: something changed.
+    /// Wants `key` to be worked on. A key that waits is worked on at once: something changed.
     pub(crate) fn add(&mut self, key: Key, priority: Priority, now: Instant) {
-        let failures = match self.slots.get_mut(&key) {
-            None => 0,
-            Some(slot) => match slot.state {
-                SlotState::Working(ref mut again) => {
-                    *again = Some(again.map_or(priority, |before| before.min(priority)));
-                    return;
-                }
-                SlotState::Ready(before, order, _) => {
-                    if before <= priority {
-                        return;
-                    }
-                    self.ready.remove(&(before, order, key.clone()));
-                    slot.failures
-                }
-                SlotState::Waiting(until) => {
-                    self.waiting.remove(&(Reverse(until), key.clone()));
-                    slot.failures
-                }
-            },
+        let Some(slot) = self.slots.get_mut(&key) else {
+            return self.enqueue(key, priority, 0, now);
         };
-        self.make_ready(key, priority, failures, now);
+        let failures = slot.failures;
+        match slot.state {
+            SlotState::Working(ref mut again) => {
+                *again = Some(again.map_or(priority, |before| before.min(priority)));
+            }
+            SlotState::Ready(before, _, _) if before <= priority => {}
+            SlotState::Ready(before, order, _) => {
+                self.ready.remove(&(before, order, key.clone()));
+                self.make_ready(key, priority, failures, now);
+            }
+            SlotState::Waiting(until, _)
+                if priority == Priority::Account && until <= now + REST => {}
+            SlotState::Waiting(until, _) => {
+                self.waiting.remove(&(Reverse(until), key.clone()));
+                self.enqueue(key, priority, failures, now);
+            }
+        }
     }
 
     /// The next job, or the moment when there may be one.
@@ -170,8 +173,13 @@ impl Schedule {
                 break;
             }
             self.waiting.remove(&(Reverse(until), key.clone()));
-            let failures = self.slots.get(&key).map_or(0, |slot| slot.failures);
-            self.make_ready(key, Priority::Resync, failures, until);
+            let Some(slot) = self.slots.get(&key) else {
+                continue;
+            };
+            let failures = slot.failures;
+            if let SlotState::Waiting(_, priority) = slot.state {
+                self.make_ready(key, priority, failures, until);
+            }
         }
         let Some((_, _, key)) = self.ready.pop_first() else {
             return Err(self.waiting.last().map(|(Reverse(until), _)| *until));
@@ -193,7 +201,7 @@ impl Schedule {
         };
         let again = match slot.state {
             SlotState::Working(again) => again,
-            SlotState::Ready(..) | SlotState::Waiting(_) => None,
+            SlotState::Ready(..) | SlotState::Waiting(..) => None,
         };
         slot.failures = match outcome {
             Outcome::Retry => slot.failures.saturating_add(1),
@@ -207,10 +215,12 @@ impl Schedule {
         match (again, delay) {
             // A change while the work failed does not skip the back-off, or a conflict would spin.
             (Some(_), Some(delay)) if outcome == Outcome::Retry => {
-                self.wait(key.clone(), slot.failures, now + delay);
+                self.wait(key.clone(), Priority::Resync, slot.failures, now + delay);
             }
-            (Some(priority), _) => self.make_ready(key.clone(), priority, slot.failures, now),
-            (None, Some(delay)) => self.wait(key.clone(), slot.failures, now + delay),
+            (Some(priority), _) => self.enqueue(key.clone(), priority, slot.failures, now),
+            (None, Some(delay)) => {
+                self.wait(key.clone(), Priority::Resync, slot.failures, now + delay);
+            }
             (None, None) => {}
         }
     }
@@ -223,6 +233,14 @@ impl Schedule {
             .count()
     }
 
+    fn enqueue(&mut self, key: Key, priority: Priority, failures: u32, now: Instant) {
+        if priority == Priority::Account {
+            self.wait(key, priority, failures, now + REST);
+        } else {
+            self.make_ready(key, priority, failures, now);
+        }
+    }
+
     fn make_ready(&mut self, key: Key, priority: Priority, failures: u32, since: Instant) {
         self.order += 1;
         self.ready.insert((priority, self.order, key.clone()));
@@ -230,9 +248,9 @@ impl Schedule {
         self.slots.insert(key, Slot { state, failures });
     }
 
-    fn wait(&mut self, key: Key, failures: u32, until: Instant) {
+    fn wait(&mut self, key: Key, priority: Priority, failures: u32, until: Instant) {
         self.waiting.insert((Reverse(until), key.clone()));
-        let state = SlotState::Waiting(until);
+        let state = SlotState::Waiting(until, priority);
         self.slots.insert(key, Slot { state, failures });
     }
 }

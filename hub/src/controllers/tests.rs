@@ -21,6 +21,7 @@ use vitistack_protocol::message::report::{Cause, HostReport, MachineReport};
 
 use super::*;
 use crate::dispatch::fake;
+use crate::queue::REST;
 
 mod credentials;
 mod writes;
@@ -568,11 +569,12 @@ async fn an_idle_hub_writes_nothing() {
         );
         versions
     };
-    // Settled: the same twice, one second apart, with a full resync in between and after it.
+    // Settled: the same twice, with time for what rests before it is told, and a full resync after it.
+    let settling = REST + Duration::from_secs(1);
     let deadline = Instant::now() + BOUND;
     let mut before = versions().await;
     loop {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(settling).await;
         let now = versions().await;
         if now == before {
             break;
@@ -581,7 +583,7 @@ async fn an_idle_hub_writes_nothing() {
         assert!(Instant::now() < deadline, "it never settles");
     }
     site.hub.queue_resync();
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::time::sleep(settling).await;
     assert_eq!(versions().await, before);
     site.stop().await;
 }

@@ -304,7 +304,7 @@ fn around_count(hub: &Hub, machine: &Machine) {
 }
 
 /// A claim is news for the Machine. The host only tells it again, to the API and to the agent, which goes by the Machine's
-/// own intent: where more urgent work waits, it is told with what the site reports, in one write.
+/// own intent; often with what the site reports next, in one write.
 fn host_urgency(host: &BareMetalHost, before: Option<&BareMetalHost>) -> Priority {
     let was_free = before.is_some_and(|before| before.spec.consumer_ref.is_none());
     match urgency(host, before) {

@@ -23,12 +23,50 @@ fn new_objects_go_before_updates_then_accounts_then_resync() {
     schedule.add(key("account"), Priority::Account, now);
     schedule.add(key("resync"), Priority::Resync, now);
     schedule.add(key("update"), Priority::Update, now);
+    let now = now + REST;
     schedule.add(key("new"), Priority::NewOrDeleted, now);
     schedule.add(key("update-2"), Priority::Update, now);
     assert_eq!(
         taken(&mut schedule, now),
         ["new", "update", "update-2", "account", "resync"]
     );
+}
+
+#[test]
+fn an_account_rests_once_and_is_told_with_what_comes_meanwhile() {
+    let now = Instant::now();
+    let later = now + REST / 2;
+    let mut schedule = Schedule::default();
+    for name in ["alone", "told with news"] {
+        schedule.add(key(name), Priority::Account, now);
+        schedule.add(key(name), Priority::Account, later);
+    }
+    assert!(taken(&mut schedule, later).is_empty(), "it rests");
+    schedule.add(key("told with news"), Priority::Update, later);
+    assert_eq!(taken(&mut schedule, later), ["told with news"]);
+    schedule.finish(&key("told with news"), Outcome::Done, 0.0, later);
+    assert_eq!(
+        schedule.take(later),
+        Err(Some(now + REST)),
+        "the first counts"
+    );
+    assert_eq!(taken(&mut schedule, now + REST), ["alone"]);
+}
+
+#[test]
+fn an_account_cuts_a_long_wait_short_and_rests_after_work() {
+    let now = Instant::now();
+    let mut schedule = Schedule::default();
+    schedule.add(key("a"), Priority::Update, now);
+    schedule.take(now).expect("the key is due");
+    schedule.finish(&key("a"), Outcome::After(Duration::from_secs(60)), 0.0, now);
+    schedule.add(key("a"), Priority::Account, now);
+    assert_eq!(schedule.take(now), Err(Some(now + REST)));
+    let now = now + REST;
+    schedule.take(now).expect("it has rested");
+    schedule.add(key("a"), Priority::Account, now);
+    schedule.finish(&key("a"), Outcome::Done, 0.0, now);
+    assert_eq!(schedule.take(now), Err(Some(now + REST)));
 }
 
 #[test]
