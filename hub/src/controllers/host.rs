@@ -72,15 +72,20 @@ impl Sight {
             .and_then(|consumer| consumer.uid.parse().ok());
         let agent = agent_of(hub, host);
         let received = uid.and_then(|uid| hub.dispatch.report(uid));
-        let heard = received
+        let mut heard: Option<HostReport> = received
             .as_ref()
             .and_then(|received| readable(received.report.read(), received));
-        let carried = consumer_uid
-            .and_then(|uid| hub.dispatch.report(uid))
-            .and_then(|received| {
-                let report = readable(received.report.read::<MachineReport>(), &received)?;
-                Some((report, received.report.gone))
-            });
+        let of_machine = consumer_uid.and_then(|uid| hub.dispatch.report(uid));
+        let carried = of_machine.as_ref().and_then(|received| {
+            let report = readable(received.report.read::<MachineReport>(), received)?;
+            Some((report, received.report.gone))
+        });
+        if let (Some(heard), Some((report, false))) = (&mut heard, &carried)
+            && is_later(of_machine.as_ref(), received.as_ref())
+        {
+            // The same BMC's word, asked for the Machine's sake: it need not be told twice, in two writes.
+            heard.power = report.power.or(heard.power);
+        }
         Self {
             uid,
             consumer: consumer_uid.and_then(|uid| hub.caches.machines.by_uid(uid)),
@@ -100,6 +105,13 @@ impl Sight {
             Err(_) => self.uid.and_then(|host| hub.last_credentials(host)),
         }
     }
+}
+
+/// Whether an agent said `one` after it said `other`.
+fn is_later(one: Option<&Received>, other: Option<&Received>) -> bool {
+    one.zip(other).is_some_and(|(one, other)| {
+        one.agent == other.agent && one.report.sequence > other.report.sequence
+    })
 }
 
 fn readable<T>(
@@ -412,3 +424,6 @@ async fn say(hub: &Hub, host: &BareMetalHost, facts: &Facts<'_>) -> Result<(), E
     say::say(hub, host, &after).await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
