@@ -169,21 +169,22 @@ impl Authority {
             .get_opt(name)
             .await
             .map_err(api("read", "Agent", name))?;
-        known
-            .as_ref()
-            .and_then(|known| self.own(known, grant, enrolment))
+        let own = known
+            .filter(|known| is_made_by(known, enrolment))
             .ok_or(Error::Refused {
                 refusal: Refusal::Unknown,
-            })
+            })?;
+        self.admit_again(&own, grant)
     }
 
-    /// The name of `known`, admitted, if the token with the id `enrolment` made it and it is not revoked.
-    fn own(&self, known: &Agent, grant: &token::Grant, enrolment: &str) -> Option<AgentName> {
-        let (name, of) = roster::entry(known)?;
-        (of == enrolment && name.site == grant.site).then(|| {
-            self.roster.admit(name.clone(), of);
-            name
-        })
+    /// Admits the agent that the same token has made before, unless it was revoked since.
+    fn admit_again(&self, own: &Agent, grant: &token::Grant) -> Result<AgentName, Error> {
+        let entry = roster::entry(own).filter(|(name, _)| name.site == grant.site);
+        let (name, enrolment) = entry.ok_or(Error::Refused {
+            refusal: Refusal::Unknown,
+        })?;
+        self.roster.admit(name.clone(), enrolment);
+        Ok(name)
     }
 
     /// Makes the `Agent`, or takes over one of the same site and name that nobody runs, and admits it; one that the same
@@ -204,9 +205,9 @@ impl Authority {
                 .get_opt(&name)
                 .await
                 .map_err(api("read", "Agent", &name))?;
-            let own = |known: &Agent| self.own(known, grant, enrolment);
-            if let Some(agent) = known.as_ref().and_then(own) {
-                return Ok(agent);
+            let is_own = |known: &&Agent| is_made_by(known, enrolment);
+            if let Some(own) = known.as_ref().filter(is_own) {
+                return self.admit_again(own, grant);
             }
             fault::before("hub.agent.admit");
             let outcome = match known {
@@ -239,8 +240,8 @@ impl Authority {
                         .get_opt(&name)
                         .await
                         .map_err(api("read", "Agent", &name))?;
-                    if let Some(agent) = now.as_ref().and_then(own) {
-                        return Ok(agent);
+                    if let Some(own) = now.as_ref().filter(is_own) {
+                        return self.admit_again(own, grant);
                     }
                 }
                 Err(source) => return Err(api("write", "Agent", &name)(source)),
@@ -266,6 +267,15 @@ impl Authority {
         // An entry is inserted whole, so what a panicking holder left is whole too.
         self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the token with the id `enrolment` made `known`.
+fn is_made_by(known: &Agent, enrolment: &str) -> bool {
+    let annotations = known.metadata.annotations.as_ref();
+    annotations
+        .and_then(|all| all.get(ENROLMENT_ANNOTATION))
+        .map(String::as_str)
+        == Some(enrolment)
 }
 
 fn new_agent(name: &str, grant: &token::Grant, enrolment: &str, namespace: &str) -> Agent {
