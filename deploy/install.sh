@@ -18,7 +18,7 @@ packages_site=(qemu-system-x86 qemu-utils ovmf ipxe seabios ipxe-qemu libvirt-da
   libvirt-daemon-system libvirt-clients python3-libvirt python3-venv apache2-utils iproute2 openssl curl jq
   busybox-static cpio zstd gzip xz-utils mtools dosfstools fdisk syslinux syslinux-common syslinux-efi systemd-boot-efi
   e2fsprogs mmdebstrap openssh-client linux-image-amd64 linux-image-cloud-amd64 ca-certificates build-essential kmod)
-packages_tests=(etcd-server dnsmasq-base tcpdump buildah ipmitool faketime strace)
+packages_tests=(dnsmasq-base tcpdump buildah ipmitool faketime strace)
 
 debian_packages() {
   local missing=() package
@@ -71,6 +71,18 @@ kubernetes_binary() {
   mv "$out.new" "$out"
 }
 
+# Beside kube-apiserver, as envtest keeps its assets.
+etcd_binary() {
+  local out=$cache/kubernetes-$kubernetes/etcd go
+  [ -x "$out" ] && return 0
+  go=$(go_tool)
+  say "building etcd"
+  mkdir -p "$(dirname "$out")"
+  (cd "$here/tests/etcd" && CGO_ENABLED=0 GOFLAGS=-mod=mod GOTOOLCHAIN=local nice "$go" build -trimpath \
+    -ldflags "-s -w" -o "$out.new" go.etcd.io/etcd/server/v3) >&2
+  mv "$out.new" "$out"
+}
+
 kubectl_binary() {
   command -v kubectl >/dev/null || kubernetes_binary kubectl
 }
@@ -92,6 +104,7 @@ case ${1:-} in
   tests)
     debian_packages "${packages_site[@]}" "${packages_tests[@]}"; rust; sushy
     [ -n "${KUBEBUILDER_ASSETS:-}${TEST_ASSET_KUBE_APISERVER:-}" ] || kubernetes_binary kube-apiserver
+    [ -n "${KUBEBUILDER_ASSETS:-}${TEST_ASSET_ETCD:-}" ] || etcd_binary
     # envtest's assets do not have it.
     [ -n "${TEST_ASSET_KUBE_CONTROLLER_MANAGER:-}" ] || kubernetes_binary kube-controller-manager
     kubectl_binary

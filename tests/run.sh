@@ -72,7 +72,7 @@ say "Peers' versions"
   "$cache/sushy/bin/pip" list --disable-pip-version-check 2>/dev/null | grep -i sushy-tools
   "${TEST_ASSET_KUBE_APISERVER:-${KUBEBUILDER_ASSETS:-$cache/kubernetes-1.36.3}/kube-apiserver}" --version
   "${TEST_ASSET_KUBE_CONTROLLER_MANAGER:-$cache/kubernetes-1.36.3/kube-controller-manager}" --version
-  etcd --version | first
+  "${TEST_ASSET_ETCD:-${KUBEBUILDER_ASSETS:-$cache/kubernetes-1.36.3}/etcd}" --version | first
   kubectl version --client 2>/dev/null | first
   dnsmasq --version | first
 } | sed 's/^/    /'

@@ -81,13 +81,6 @@ fn kube_controller_manager() -> PathBuf {
     there(own.unwrap_or_else(|| cache().join(KUBERNETES).join(name)))
 }
 
-fn etcd() -> PathBuf {
-    if variable("KUBEBUILDER_ASSETS").is_none() && variable("TEST_ASSET_ETCD").is_none() {
-        return PathBuf::from("/usr/bin/etcd");
-    }
-    asset("TEST_ASSET_ETCD", "etcd")
-}
-
 fn asset(own: &str, name: &str) -> PathBuf {
     let path = variable(own)
         .map(PathBuf::from)
@@ -170,7 +163,7 @@ impl ApiServer {
         let etcd = Process::start(
             "etcd",
             dir,
-            Command::new(etcd())
+            Command::new(asset("TEST_ASSET_ETCD", "etcd"))
                 .arg("--data-dir")
                 .arg(dir.join("etcd"))
                 .args([

@@ -282,14 +282,6 @@ impl Failure {
         self
     }
 
-    /// The same without advice to try again.
-    pub(crate) fn for_ever(mut self) -> Self {
-        if let Some(map) = self.details.as_object_mut() {
-            map.remove("retryAfterSeconds");
-        }
-        self
-    }
-
     /// The verb is not served for this kind.
     pub(crate) fn not_supported(resource: &Resource, verb: &str) -> Self {
         let message = format!(

@@ -61,13 +61,6 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         why: "Texts for people; names, types, formats and priorities are equal.",
         shows: &["/description"],
     },
-    Difference {
-        id: "streaming lists",
-        real: "A watch with `sendInitialEvents` needs an etcd of 3.4.31 or later, else it is refused.",
-        ours: "Always served.",
-        why: "The suite's etcd is the distribution's; the standalone API's own tests hold the behaviour.",
-        shows: &["/0", "/1"],
-    },
 ];
 
 /// The name of the difference that explains `finding`: the one that the step names, where it may show.

@@ -221,13 +221,13 @@ fn page(
         let Ok(version) = u64::try_from(token.version) else {
             return Ok(store.list(&resource.storage, namespace));
         };
-        reached(store, version).map_err(Failure::for_ever)?;
+        reached(store, version)?;
         let page = store.list_at(&resource.storage, namespace, version);
         return page.map_err(|_| Failure::continue_expired(Token::text(-1, token.start)));
     }
     match query.version {
         Some(version) if query.exact() => {
-            reached(store, version).map_err(Failure::for_ever)?;
+            reached(store, version)?;
             store
                 .list_at(&resource.storage, namespace, version)
                 .map_err(|_| Failure::list_expired())
