@@ -45,14 +45,20 @@ fn a_finding_names_the_path_the_value_and_what_is_allowed() {
 
 #[test]
 fn an_unquoted_on_is_the_boolean_that_kubectl_makes_of_it() {
-    assert_eq!(
-        lines(&format!("{HEAD}spec: {{powerState: Off}}\n")).len(),
-        1
+    let found = lines(&format!("{HEAD}spec: {{powerState: Off}}\n"));
+    let [of_type, of_list] = found.as_slice() else {
+        panic!("{found:#?}");
+    };
+    assert!(
+        of_type.ends_with("must be of type string: \"boolean\""),
+        "{of_type}"
     );
-    assert_eq!(
-        lines(&format!("{HEAD}spec: {{powerState: \"Off\"}}\n")).len(),
-        0
+    assert!(
+        of_list.contains("spec.powerState: false: supported values:"),
+        "{of_list}"
     );
+    let quoted = lines(&format!("{HEAD}spec: {{powerState: \"Off\"}}\n"));
+    assert!(quoted.is_empty(), "{quoted:#?}");
 }
 
 #[test]
