@@ -427,10 +427,5 @@ pub(crate) fn check(
 }
 
 fn cause(error: &FieldError) -> Cause {
-    let path = if error.path.is_empty() {
-        "<nil>"
-    } else {
-        &error.path
-    };
-    Cause::new(error.reason.as_str(), path, error.message())
+    Cause::new(error.reason.as_str(), error.place(), error.message())
 }

@@ -63,6 +63,7 @@ impl Walk {
             | FieldReason::TooLong
             | FieldReason::TooMany => true,
             FieldReason::Invalid
+            | FieldReason::OutOfRange
             | FieldReason::Duplicate
             | FieldReason::Forbidden
             | FieldReason::NotFound => false,
@@ -267,11 +268,8 @@ impl Walk {
                 Some(format) => format!("with format {format}"),
                 None => "(default format)".to_owned(),
             };
-            // The API server's range check does not say of which field it is but in its words.
             let detail = format!("Checked value must be of type integer {format} in {path}");
-            let nothing = Value::String(String::new());
-            let finding = FieldError::new("", FieldReason::Invalid, Some(&nothing), detail);
-            self.found.push(finding);
+            self.report(path, FieldReason::OutOfRange, Some(value), detail);
         }
         let Some(size) = number.as_f64() else { return };
         if let Some(least) = schema.minimum {

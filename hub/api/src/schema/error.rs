@@ -24,6 +24,8 @@ pub enum FieldReason {
     Required,
     /// Not allowed here.
     Invalid,
+    /// A number that its type or format does not hold. The API server says of which field only in the words.
+    OutOfRange,
     /// Not one of a closed list.
     NotSupported,
     /// Of another type.
@@ -46,7 +48,7 @@ impl FieldReason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Required => "FieldValueRequired",
-            Self::Invalid => "FieldValueInvalid",
+            Self::Invalid | Self::OutOfRange => "FieldValueInvalid",
             Self::NotSupported => "FieldValueNotSupported",
             Self::TypeInvalid => "FieldValueTypeInvalid",
             Self::TooLong => "FieldValueTooLong",
@@ -60,7 +62,7 @@ impl FieldReason {
     fn words(self) -> &'static str {
         match self {
             Self::Required => "Required value",
-            Self::Invalid | Self::TypeInvalid => "Invalid value",
+            Self::Invalid | Self::OutOfRange | Self::TypeInvalid => "Invalid value",
             Self::NotSupported => "Unsupported value",
             Self::TooLong => "Too long",
             Self::TooMany => "Too many",
@@ -74,6 +76,7 @@ impl FieldReason {
         match self {
             Self::Required | Self::TooLong | Self::Forbidden => false,
             Self::Invalid
+            | Self::OutOfRange
             | Self::NotSupported
             | Self::TypeInvalid
             | Self::TooMany
@@ -100,6 +103,16 @@ impl FieldError {
         }
     }
 
+    /// Where the API server says it is, as `status.details.causes[].field` carries it.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        if self.path.is_empty() || self.reason == FieldReason::OutOfRange {
+            "<nil>"
+        } else {
+            &self.path
+        }
+    }
+
     /// The finding without its path, as `status.details.causes[].message` carries it.
     #[must_use]
     pub fn message(&self) -> String {
@@ -107,7 +120,11 @@ impl FieldError {
         if self.reason.shows_value()
             && let Some(value) = &self.value
         {
-            text.push_str(&format!(": {}", shown(value)));
+            let shown = match self.reason {
+                FieldReason::OutOfRange => "\"\"".to_owned(),
+                _ => shown(value),
+            };
+            text.push_str(&format!(": {shown}"));
         }
         if !self.detail.is_empty() {
             text.push_str(&format!(": {}", self.detail));
@@ -135,11 +152,6 @@ fn shown(value: &Value) -> String {
 
 impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = if self.path.is_empty() {
-            "<nil>"
-        } else {
-            &self.path
-        };
-        write!(f, "{path}: {}", self.message())
+        write!(f, "{}: {}", self.place(), self.message())
     }
 }

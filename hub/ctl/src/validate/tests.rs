@@ -21,6 +21,10 @@ fn a_finding_names_the_path_the_value_and_what_is_allowed() {
             "f: Machine/m: spec.cpu.cores: 0: spec.cpu.cores in body should be greater than or equal to 1",
         ),
         (
+            "spec: {cpu: {cores: 1.5}}",
+            "f: Machine/m: spec.cpu.cores: 1.5: Checked value must be of type integer with format int64 in spec.cpu.cores",
+        ),
+        (
             "spec: {os: {imageDigst: x}}",
             "f: Machine/m: spec.os.imageDigst: unknown field; did you mean imageDigest? allowed: architecture, distribution, family, imageDigest, imageFamily, imageID, version",
         ),
