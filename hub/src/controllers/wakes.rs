@@ -417,13 +417,17 @@ fn reported(hub: &Hub, uid: Uid) {
         hub.wake_host(&host);
     }
     let text = uid.to_string();
-    hub.wake_hosts(Priority::Update, |host| is_quarantined_for(host, &text));
     let report = hub.dispatch.report(uid);
-    for host in hub.caches.hosts.select(|host| is_claimed_by(host, &text)) {
-        let is_news = report.as_ref().is_none_or(|received| {
-            let read = received.report.read().ok();
-            read.is_none_or(|report| is_news(&host, &report, received.report.gone))
-        });
+    let concerned = hub
+        .caches
+        .hosts
+        .select(|host| is_claimed_by(host, &text) || is_quarantined_for(host, &text));
+    for host in concerned {
+        let is_news = is_quarantined_for(&host, &text)
+            || report.as_ref().is_none_or(|received| {
+                let read = received.report.read().ok();
+                read.is_none_or(|report| is_news(&host, &report, received.report.gone))
+            });
         let priority = if is_news {
             Priority::Update
         } else {

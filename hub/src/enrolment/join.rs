@@ -170,7 +170,7 @@ impl Authority {
             .await
             .map_err(api("read", "Agent", name))?;
         let own = known
-            .filter(|known| is_made_by(known, enrolment))
+            .filter(|known| roster::enrolment(known) == Some(enrolment))
             .ok_or(Error::Refused {
                 refusal: Refusal::Unknown,
             })?;
@@ -205,7 +205,7 @@ impl Authority {
                 .get_opt(&name)
                 .await
                 .map_err(api("read", "Agent", &name))?;
-            let is_own = |known: &&Agent| is_made_by(known, enrolment);
+            let is_own = |known: &&Agent| roster::enrolment(known) == Some(enrolment);
             if let Some(own) = known.as_ref().filter(is_own) {
                 return self.admit_again(own, grant);
             }
@@ -267,15 +267,6 @@ impl Authority {
         // An entry is inserted whole, so what a panicking holder left is whole too.
         self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether the token with the id `enrolment` made `known`.
-fn is_made_by(known: &Agent, enrolment: &str) -> bool {
-    let annotations = known.metadata.annotations.as_ref();
-    annotations
-        .and_then(|all| all.get(ENROLMENT_ANNOTATION))
-        .map(String::as_str)
-        == Some(enrolment)
 }
 
 fn new_agent(name: &str, grant: &token::Grant, enrolment: &str, namespace: &str) -> Agent {

@@ -19,9 +19,15 @@ pub(super) fn entry(agent: &Agent) -> Option<(AgentName, String)> {
     if agent.spec.revoked == Some(true) || agent.metadata.deletion_timestamp.is_some() {
         return None;
     }
-    let enrolment = agent.annotations().get(ENROLMENT_ANNOTATION)?;
+    let enrolment = enrolment(agent)?;
     let name = AgentName::new(&agent.spec.site, &agent.name_any()).ok()?;
-    Some((name, enrolment.clone()))
+    Some((name, enrolment.to_owned()))
+}
+
+/// The id of the token that made the agent.
+pub(super) fn enrolment(agent: &Agent) -> Option<&str> {
+    let enrolment = agent.annotations().get(ENROLMENT_ANNOTATION);
+    enrolment.map(String::as_str)
 }
 
 /// Watches until cancelled. While the API does not answer, the roster stays as it was.
