@@ -57,30 +57,23 @@ go_tool() {
   echo "$cache/go/bin/go"
 }
 
-# kubernetes_binary NAME: builds k8s.io/kubernetes/cmd/NAME once.
-kubernetes_binary() {
-  local name=$1 out=$cache/kubernetes-$kubernetes/$1 go flags
+# go_binary NAME MODULE PACKAGE [FLAGS]: builds PACKAGE as tests/MODULE pins it, once. All stand in one directory, as
+# envtest keeps its assets.
+go_binary() {
+  local name=$1 module=$2 package=$3 flags=${4:-} out=$cache/kubernetes-$kubernetes/$1 go
   [ -x "$out" ] && return 0
   go=$(go_tool)
-  say "building $name $kubernetes (some minutes, once)"
+  say "building $name (some minutes, once)"
   mkdir -p "$(dirname "$out")"
-  flags="-s -w"
-  local x; for x in gitVersion=v$kubernetes gitMajor=1 gitMinor=36; do flags+=" -X k8s.io/component-base/version.$x -X k8s.io/client-go/pkg/version.$x"; done
-  (cd "$here/tests/kubernetes" && CGO_ENABLED=0 GOFLAGS=-mod=mod GOTOOLCHAIN=local nice "$go" build -trimpath \
-    -ldflags "$flags" -o "$out.new" "k8s.io/kubernetes/cmd/$name") >&2
+  (cd "$here/tests/$module" && CGO_ENABLED=0 GOFLAGS=-mod=mod GOTOOLCHAIN=local nice "$go" build -trimpath \
+    -ldflags "-s -w $flags" -o "$out.new" "$package") >&2
   mv "$out.new" "$out"
 }
 
-# Beside kube-apiserver, as envtest keeps its assets.
-etcd_binary() {
-  local out=$cache/kubernetes-$kubernetes/etcd go
-  [ -x "$out" ] && return 0
-  go=$(go_tool)
-  say "building etcd"
-  mkdir -p "$(dirname "$out")"
-  (cd "$here/tests/etcd" && CGO_ENABLED=0 GOFLAGS=-mod=mod GOTOOLCHAIN=local nice "$go" build -trimpath \
-    -ldflags "-s -w" -o "$out.new" go.etcd.io/etcd/server/v3) >&2
-  mv "$out.new" "$out"
+kubernetes_binary() {
+  local flags="" x
+  for x in gitVersion=v$kubernetes gitMajor=1 gitMinor=36; do flags+=" -X k8s.io/component-base/version.$x -X k8s.io/client-go/pkg/version.$x"; done
+  go_binary "$1" kubernetes "k8s.io/kubernetes/cmd/$1" "$flags"
 }
 
 kubectl_binary() {
@@ -104,7 +97,7 @@ case ${1:-} in
   tests)
     debian_packages "${packages_site[@]}" "${packages_tests[@]}"; rust; sushy
     [ -n "${KUBEBUILDER_ASSETS:-}${TEST_ASSET_KUBE_APISERVER:-}" ] || kubernetes_binary kube-apiserver
-    [ -n "${KUBEBUILDER_ASSETS:-}${TEST_ASSET_ETCD:-}" ] || etcd_binary
+    [ -n "${KUBEBUILDER_ASSETS:-}${TEST_ASSET_ETCD:-}" ] || go_binary etcd etcd go.etcd.io/etcd/server/v3
     # envtest's assets do not have it.
     [ -n "${TEST_ASSET_KUBE_CONTROLLER_MANAGER:-}" ] || kubernetes_binary kube-controller-manager
     kubectl_binary
