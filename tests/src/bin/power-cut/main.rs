@@ -22,11 +22,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use cut::{Outcome, Pace};
+use cut::Pace;
 use load::Scenario;
 use table::Cell;
 
@@ -116,30 +117,49 @@ fn loops(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         })
         .flat_map(|store| Scenario::ALL.map(|scenario| Cell::new(store, scenario)))
         .collect();
-    // Round by round and not cell by cell: a table that is broken off has something of everything.
-    let plan: Vec<usize> = (0..runs).flat_map(|_| 0..cells.len()).collect();
+    // Round by round and not cell by cell: what was told so far has something of everything.
+    let kinds: Vec<(Store, Scenario)> = cells
+        .iter()
+        .map(|cell| (cell.store, cell.scenario))
+        .collect();
+    let plan: Vec<(usize, Store, Scenario)> = (0..runs)
+        .flat_map(|_| kinds.iter().enumerate())
+        .map(|(cell, (store, scenario))| (cell, *store, *scenario))
+        .collect();
     let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, anyhow::Result<Outcome>)>> = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..arguments.jobs.max(1) {
-            scope.spawn(|| {
-                while let Some(&cell) = plan.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let outcome = cells.get(cell).context("the plan names cells").and_then(
-                        |Cell {
-                             store, scenario, ..
-                         }| cut::run(*store, *scenario, pace),
-                    );
-                    done.lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push((cell, outcome));
-                }
-            });
+    let begun = Instant::now();
+    let tally = Mutex::new((&mut cells, 0));
+    let worker = || {
+        while let Some(&(cell, store, scenario)) = plan.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let outcome = cut::run(store, scenario, pace)
+                .with_context(|| format!("a run of {} {}", store.name(), scenario.name()))?;
+            let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+            let (cells, done) = &mut *tally;
+            cells
+                .get_mut(cell)
+                .context("the plan names cells")?
+                .add(outcome);
+            *done += 1;
+            if *done % kinds.len() == 0 {
+                let lost = table::lost(cells);
+                eprintln!(
+                    "power-cut: {done} of {} runs, {lost} acked rows lost, {} s",
+                    plan.len(),
+                    begun.elapsed().as_secs()
+                );
+            }
         }
-    });
-    for (cell, outcome) in done.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        let cell = cells.get_mut(cell).context("the plan names cells")?;
-        cell.add(outcome.with_context(|| format!("a run of {}", cell.name()))?);
-    }
+        anyhow::Ok(())
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..arguments.jobs.max(1))
+            .map(|_| scope.spawn(worker))
+            .collect();
+        workers.into_iter().try_for_each(|worker| {
+            let ended = worker.join();
+            ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    })?;
     print!("{}", table::render(&cells));
     if let Some(path) = &arguments.json {
         std::fs::write(path, table::json(&cells).to_string())

@@ -73,6 +73,19 @@ pub(crate) fn holds(cells: &[Cell]) -> bool {
     stores.iter().all(sound) && control.iter().any(|cell| cell.lost > 0)
 }
 
+/// Acked rows that the stores lost; those of the control are not counted.
+pub(crate) fn lost(cells: &[Cell]) -> usize {
+    sum(cells, false, |cell| cell.lost)
+}
+
+fn sum(cells: &[Cell], control: bool, of: fn(&Cell) -> usize) -> usize {
+    cells
+        .iter()
+        .filter(|cell| cell.is_control() == control)
+        .map(of)
+        .sum()
+}
+
 /// For people.
 pub(crate) fn render(cells: &[Cell]) -> String {
     let mut text = format!(
@@ -107,23 +120,16 @@ pub(crate) fn render(cells: &[Cell]) -> String {
             writeln!(text, "{} did not open: {words}", cell.name()).ok();
         }
     }
-    let sum = |control: bool, of: fn(&Cell) -> usize| -> usize {
-        cells
-            .iter()
-            .filter(|cell| cell.is_control() == control)
-            .map(of)
-            .sum()
-    };
     writeln!(
         text,
         "power-cut: {} of {} acked rows lost in {} runs; control (sled's bare flush): {} of {} lost, in {} of {} runs",
-        sum(false, |cell| cell.lost),
-        sum(false, |cell| cell.acked),
-        sum(false, |cell| cell.runs),
-        sum(true, |cell| cell.lost),
-        sum(true, |cell| cell.acked),
-        sum(true, |cell| cell.losing),
-        sum(true, |cell| cell.runs),
+        lost(cells),
+        sum(cells, false, |cell| cell.acked),
+        sum(cells, false, |cell| cell.runs),
+        sum(cells, true, |cell| cell.lost),
+        sum(cells, true, |cell| cell.acked),
+        sum(cells, true, |cell| cell.losing),
+        sum(cells, true, |cell| cell.runs),
     )
     .ok();
     text
