@@ -137,7 +137,16 @@ impl Bench {
             .hub
             .apply(&machine)
             .map_err(|error| anyhow::anyhow!(error))?;
-        world.wait_running("stream", 4 * BOOT);
+        wait::until("the machine runs", 4 * BOOT, || {
+            let status = world.hub.object("machine", "default", "stream")?["status"].take();
+            assert_ne!(
+                status["phase"], "Failed",
+                "the machine has failed: {status}"
+            );
+            (status["phase"] == "Running")
+                .then_some(())
+                .ok_or_else(|| status.to_string())
+        });
         let serial = world.site.serial(0);
         let said = serial.get(from..).unwrap_or_default().to_owned();
         world
