@@ -1,5 +1,7 @@
 //! What comes in: bytes to an object, unknown fields, defaults, and the rules of the kind. Pure.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value, json};
@@ -12,6 +14,7 @@ use crate::lifecycle::{self, Part};
 use crate::object;
 use crate::query::FieldValidation;
 use crate::resource::{Family, Resource};
+use crate::warning::Warnings;
 
 mod duplicates;
 #[cfg(test)]
@@ -51,21 +54,13 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, Failure> {
     Ok(Parsed { object, duplicates })
 }
 
-/// An object with known fields only, defaults in place.
-#[derive(Debug)]
-pub(crate) struct Decoded {
-    /// The object.
-    pub(crate) object: Value,
-    /// What the client should know.
-    pub(crate) warnings: Vec<String>,
-}
-
 /// Drops or refuses what the schema of `resource` does not know, and fills in defaults.
 pub(crate) fn decode(
     resource: &Resource,
     parsed: Parsed,
     validation: FieldValidation,
-) -> Result<Decoded, Failure> {
+    told: &mut Warnings,
+) -> Result<Value, Failure> {
     let Parsed {
         mut object,
         duplicates,
@@ -83,7 +78,9 @@ pub(crate) fn decode(
             .iter()
             .map(|path| format!("unknown field \"{path}\"")),
     );
-    if validation == FieldValidation::Strict && !complaints.is_empty() {
+    if validation == FieldValidation::Warn {
+        told.add(complaints);
+    } else if validation == FieldValidation::Strict && !complaints.is_empty() {
         let (kind, version) = (&resource.kind, &resource.version);
         return Err(Failure::bad_request(format!(
             "{kind} in version \"{version}\" cannot be handled as a {kind}: strict decoding \
@@ -106,12 +103,7 @@ pub(crate) fn decode(
         complete_secret(resource, &mut object)?;
     }
     lifecycle::tidy(&mut object);
-    let warnings = if validation == FieldValidation::Warn {
-        complaints
-    } else {
-        Vec::new()
-    };
-    Ok(Decoded { object, warnings })
+    Ok(object)
 }
 
 fn right_kind(resource: &Resource, object: &Value) -> Result<(), Failure> {
@@ -234,15 +226,23 @@ fn prune_metadata(object: &mut Value) {
     meta.retain(|key, value| properties.contains_key(key) && !value.is_null());
 }
 
-/// Advice about finalizers of a new object that name no domain.
-pub(crate) fn plain_finalizers(resource: &Resource, object: &Value) -> Vec<String> {
+/// Advice about finalizers that name no domain and that the object `before` had not.
+pub(crate) fn plain_finalizers(
+    resource: &Resource,
+    object: &Value,
+    before: Option<&Value>,
+) -> Vec<String> {
     if resource.family != Family::Custom {
         return Vec::new();
     }
-    let plain = object::finalizers(object).into_iter().filter(|name| {
-        !name.contains('/') && ![lifecycle::FOREGROUND, lifecycle::ORPHAN].contains(name)
-    });
+    let held = before.map(object::finalizers).unwrap_or_default();
+    let plain: BTreeSet<&str> = object::finalizers(object)
+        .into_iter()
+        .filter(|name| !name.contains('/') && !held.contains(name))
+        .filter(|name| ![lifecycle::FOREGROUND, lifecycle::ORPHAN].contains(name))
+        .collect();
     plain
+        .into_iter()
         .map(|name| {
             format!(
                 "metadata.finalizers: {name:?}: prefer a domain-qualified finalizer name to avoid \

@@ -18,6 +18,7 @@ use crate::query::FieldValidation;
 use crate::resource::{Family, Registry, Resource};
 use crate::store::{Expect, Handle, Key, Refused, Row, Write};
 use crate::view;
+use crate::warning::Warnings;
 
 mod owned;
 
@@ -62,8 +63,6 @@ pub(crate) enum Change {
 pub(crate) struct Done {
     /// The object as the client's resource shows it.
     pub(crate) object: Value,
-    /// What the client should know.
-    pub(crate) warnings: Vec<String>,
     /// Whether the object is new.
     pub(crate) created: bool,
 }
@@ -104,20 +103,15 @@ impl Engine {
         namespace: Option<&str>,
         body: admit::Parsed,
         ask: &Ask,
+        told: &mut Warnings,
     ) -> Result<Done, Failure> {
         writable(resource)?;
-        let mut decoded = admit::decode(resource, body, ask.validation)?;
+        let mut sent = admit::decode(resource, body, ask.validation, told)?;
         if matches!(resource.family, Family::CoreEvent | Family::Event) {
-            admit::new_event(resource, namespace, &decoded.object)?;
+            admit::new_event(resource, namespace, &sent)?;
         }
-        decoded
-            .warnings
-            .extend(admit::plain_finalizers(resource, &decoded.object));
-        owned::made(resource, &mut decoded.object, ask);
-        let warnings = decoded.warnings.clone();
-        self.place(resource, namespace, decoded, ask)
-            .await
-            .map_err(|failure| failure.beside(warnings))
+        owned::made(resource, &mut sent, ask);
+        self.place(resource, namespace, sent, ask, told).await
     }
 
     /// Puts a new object into the store.
@@ -125,16 +119,18 @@ impl Engine {
         &self,
         resource: &Resource,
         namespace: Option<&str>,
-        decoded: admit::Decoded,
+        sent: Value,
         ask: &Ask,
+        told: &mut Warnings,
     ) -> Result<Done, Failure> {
         let stored = self.stored(resource);
-        let sent = view::inward(resource, decoded.object);
+        let sent = view::inward(resource, sent);
         let generated = object::name(&sent).is_empty();
         let mut attempt = 0;
         loop {
             let object = lifecycle::create(stored, namespace, sent.clone(), &stamp())?;
             admit::check(stored, &object, None, Part::Main)?;
+            told.add(admit::plain_finalizers(stored, &object, None));
             let key = self.key(stored, &object);
             let result = if ask.dry_run {
                 self.could_create(stored, &key).map(|()| object)
@@ -153,7 +149,6 @@ impl Engine {
                     let object = view::outward(resource, object);
                     return Ok(Done {
                         object,
-                        warnings: decoded.warnings,
                         created: true,
                     });
                 }
@@ -193,6 +188,7 @@ impl Engine {
         change: &Change,
         part: Part,
         ask: &Ask,
+        told: &mut Warnings,
     ) -> Result<Done, Failure> {
         writable(resource)?;
         for _ in 0..ATTEMPTS {
@@ -206,18 +202,17 @@ impl Engine {
                     admit::Parsed::whole(next)
                 }
             };
-            let decoded = admit::decode(resource, body, ask.validation);
-            let mut decoded = match change {
+            let decoded = admit::decode(resource, body, ask.validation, told);
+            let mut wanted = match change {
                 Change::Replace(_) => decoded?,
                 Change::Patch(..) => decoded.map_err(Failure::of_patch)?,
             };
             if resource.family == Family::Custom {
-                must_name_version(resource, &key.name, &decoded.object)?;
+                must_name_version(resource, &key.name, &wanted)?;
             }
-            owned::changed(resource, &shown, &mut decoded.object, part, ask);
-            let warnings = decoded.warnings.clone();
-            let put = self.put(resource, &row, decoded, part, ask).await;
-            if let Some(done) = put.map_err(|failure| failure.beside(warnings))? {
+            owned::changed(resource, &shown, &mut wanted, part, ask);
+            let put = self.put(resource, &row, wanted, part, ask, told);
+            if let Some(done) = put.await? {
                 return Ok(done);
             }
         }
@@ -229,9 +224,10 @@ impl Engine {
         &self,
         resource: &Resource,
         key: &Key,
-        applied: &patch::Applied,
+        applied: &Value,
         part: Part,
         ask: &Ask,
+        told: &mut Warnings,
     ) -> Result<Done, Failure> {
         writable(resource)?;
         for _ in 0..ATTEMPTS {
@@ -249,22 +245,19 @@ impl Engine {
             if let Some(shown) = &shown {
                 owned::keep(resource, shown, &laid)?;
             }
-            let mut decoded = admit::decode(
-                resource,
-                admit::Parsed::whole(laid),
-                FieldValidation::Ignore,
-            )?;
-            decoded.warnings.extend(applied.warnings.iter().cloned());
+            let laid = admit::Parsed::whole(laid);
+            let mut wanted = admit::decode(resource, laid, FieldValidation::Ignore, told)?;
             let Some(row) = row else {
-                owned::as_new(resource, &key.name, &mut decoded.object)?;
+                owned::as_new(resource, &key.name, &mut wanted)?;
                 let namespace = Some(key.namespace.as_str()).filter(|name| !name.is_empty());
-                match self.place(resource, namespace, decoded, ask).await {
+                match self.place(resource, namespace, wanted, ask, told).await {
                     // Somebody made it meanwhile: then this is a change of it.
                     Err(failure) if failure.reason == "AlreadyExists" => continue,
                     other => return other,
                 }
             };
-            if let Some(done) = self.put(resource, &row, decoded, part, ask).await? {
+            let put = self.put(resource, &row, wanted, part, ask, told);
+            if let Some(done) = put.await? {
                 return Ok(done);
             }
         }
@@ -276,13 +269,14 @@ impl Engine {
         &self,
         resource: &Resource,
         row: &Row,
-        decoded: admit::Decoded,
+        wanted: Value,
         part: Part,
         ask: &Ask,
+        told: &mut Warnings,
     ) -> Result<Option<Done>, Failure> {
         let stored = self.stored(resource);
         let current = row.object();
-        let wanted = view::inward(resource, decoded.object);
+        let wanted = view::inward(resource, wanted);
         let outcome = lifecycle::replace(stored, &current, wanted, part)?;
         let (object, remove) = match outcome {
             Outcome::Unchanged => (None, false),
@@ -291,11 +285,11 @@ impl Engine {
         };
         if let Some(next) = &object {
             admit::check(stored, next, Some(&current), part)?;
+            told.add(admit::plain_finalizers(stored, next, Some(&current)));
         }
         match self.settle(row, object, remove, ask.dry_run).await {
             Ok(object) => Ok(Some(Done {
                 object: view::outward(resource, object),
-                warnings: decoded.warnings,
                 created: false,
             })),
             Err(Refused::Changed) => Ok(None),

@@ -22,8 +22,6 @@ pub(crate) struct Failure {
     pub(crate) details: Value,
     /// With which token a list goes on all the same; mostly empty.
     pub(crate) token: String,
-    /// What the client should know all the same.
-    pub(crate) warnings: Box<[String]>,
 }
 
 /// One cause of an `Invalid` refusal.
@@ -56,7 +54,6 @@ impl Failure {
             message,
             details: Value::Null,
             token: String::new(),
-            warnings: Box::default(),
         }
     }
 
@@ -77,7 +74,6 @@ impl Failure {
             message,
             details,
             token: String::new(),
-            warnings: Box::default(),
         }
     }
 
@@ -104,7 +100,6 @@ impl Failure {
             message: format!("namespaces \"{namespace}\" not found"),
             details: json!({ "name": namespace, "kind": "namespaces" }),
             token: String::new(),
-            warnings: Box::default(),
         }
     }
 
@@ -234,7 +229,6 @@ impl Failure {
             message,
             details,
             token: String::new(),
-            warnings: Box::default(),
         }
     }
 
@@ -274,12 +268,6 @@ impl Failure {
                             "message": "Too large resource version" });
         failure.details = json!({ "causes": [cause], "retryAfterSeconds": 1 });
         failure
-    }
-
-    /// The same with what was noticed before it failed.
-    pub(crate) fn beside(mut self, warnings: Vec<String>) -> Self {
-        self.warnings = warnings.into_boxed_slice();
-        self
     }
 
     /// The verb is not served for this kind.

@@ -48,6 +48,7 @@ mod selector;
 mod store;
 mod table;
 mod view;
+mod warning;
 
 pub use identity::Error as IdentityError;
 

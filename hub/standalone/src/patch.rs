@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::failure::Failure;
 use crate::query::FieldValidation;
 use crate::resource::{Family, Resource};
+use crate::warning::Warnings;
 
 #[cfg(test)]
 mod tests;
@@ -51,17 +52,12 @@ pub(crate) fn kind(content_type: &str, resource: &Resource) -> Result<Kind, Fail
     }
 }
 
-/// What a server-side apply sends.
-#[derive(Debug, Clone)]
-pub(crate) struct Applied {
-    /// The object as far as its manager states it.
-    pub(crate) object: Value,
-    /// What the client should know.
-    pub(crate) warnings: Vec<String>,
-}
-
-/// Reads the body of a server-side apply.
-pub(crate) fn applied(body: &[u8], validation: FieldValidation) -> Result<Applied, Failure> {
+/// Reads the body of a server-side apply: the object as far as its manager states it.
+pub(crate) fn applied(
+    body: &[u8],
+    validation: FieldValidation,
+    told: &mut Warnings,
+) -> Result<Value, Failure> {
     let wrong = |why: String| Failure::bad_request(format!("error decoding YAML: {why}"));
     let text = std::str::from_utf8(body).map_err(|error| wrong(error.to_string()))?;
     let parse = |duplicates| {
@@ -73,7 +69,6 @@ pub(crate) fn applied(body: &[u8], validation: FieldValidation) -> Result<Applie
     if !object.is_object() {
         return Err(wrong("a server-side apply is a YAML object".to_owned()));
     }
-    let mut warnings = Vec::new();
     if validation != FieldValidation::Ignore
         && let Err(error) = parse(serde_saphyr::options::DuplicateKeyPolicy::Error)
     {
@@ -82,9 +77,9 @@ pub(crate) fn applied(body: &[u8], validation: FieldValidation) -> Result<Applie
                 "error strict decoding YAML: {error}"
             )));
         }
-        warnings.push(error.to_string());
+        told.add([error.to_string()]);
     }
-    Ok(Applied { object, warnings })
+    Ok(object)
 }
 
 /// `object` with the patch in `body` applied.

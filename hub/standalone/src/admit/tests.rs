@@ -1,8 +1,26 @@
 use serde_json::{Value, json};
 
-use super::{Parsed, decode, parse};
+use super::{Parsed, parse};
+use crate::failure::Failure;
 use crate::query::FieldValidation;
 use crate::resource::{Registry, Resource};
+use crate::warning::Warnings;
+
+#[derive(Debug)]
+struct Decoded {
+    object: Value,
+    warnings: Warnings,
+}
+
+fn decode(
+    resource: &Resource,
+    sent: Parsed,
+    validation: FieldValidation,
+) -> Result<Decoded, Failure> {
+    let mut warnings = Warnings::default();
+    let object = super::decode(resource, sent, validation, &mut warnings)?;
+    Ok(Decoded { object, warnings })
+}
 
 fn resource(plural: &str) -> Resource {
     (**Registry::new(Vec::new()).find("", "v1", plural).unwrap()).clone()
@@ -45,7 +63,8 @@ fn keys_given_twice_are_refused_or_mentioned() {
         strict.message
     );
     let warned = decode(&maps, parse(body).unwrap(), FieldValidation::Warn).unwrap();
-    assert_eq!(warned.warnings, ["duplicate field \"data.x\""]);
+    let told: Vec<_> = warned.warnings.headers().collect();
+    assert_eq!(told, [r#"299 - "duplicate field \"data.x\"""#]);
     assert_eq!(warned.object["data"]["x"], "2");
 }
 
@@ -60,7 +79,7 @@ fn unknown_metadata_is_dropped_and_mentioned() {
         strict.message
     );
     let quiet = decode(&maps, Parsed::whole(sent), FieldValidation::Ignore).unwrap();
-    assert!(quiet.warnings.is_empty());
+    assert_eq!(quiet.warnings.headers().count(), 0);
     assert_eq!(quiet.object["metadata"], json!({ "name": "a" }));
 }
 

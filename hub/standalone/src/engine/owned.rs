@@ -7,7 +7,6 @@ use crate::failure::{Cause, Failure};
 use crate::fields::{self, Refusal, Writer};
 use crate::lifecycle::Part;
 use crate::object;
-use crate::patch::Applied;
 use crate::resource::{Family, Resource};
 
 /// The annotation in which kubectl keeps what it applied.
@@ -83,14 +82,13 @@ pub(super) fn changed(resource: &Resource, shown: &Value, next: &mut Value, part
 pub(super) fn applied(
     resource: &Resource,
     shown: &Value,
-    applied: &Applied,
+    stated: &Value,
     part: Part,
     ask: &Ask,
 ) -> Result<Value, Failure> {
     let ignored = fields::ignored(part, resource.has_status);
     let managed = fields::sent_or_held(shown, &Value::Null, false);
     let writer = writer(resource, part, ask);
-    let stated = &applied.object;
     let text = |key: &str| stated.get(key).and_then(Value::as_str).unwrap_or_default();
     if (text("apiVersion"), text("kind"))
         != (resource.api_version().as_str(), resource.kind.as_str())

@@ -12,6 +12,7 @@ use hyper::header::{
 use serde_json::Value;
 
 use crate::failure::Failure;
+use crate::warning::Warnings;
 
 /// A body of either kind: whole, or the stream of a watch.
 pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -58,17 +59,13 @@ pub(super) fn failure(failure: &Failure) -> Response<Body> {
         let scheme = HeaderValue::from_static("Bearer");
         response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
     }
-    warn(response, &failure.warnings)
+    response
 }
 
 /// Adds what the client should know, as `Warning` headers.
-pub(super) fn warn(mut response: Response<Body>, warnings: &[String]) -> Response<Body> {
-    for warning in warnings {
-        let text = warning.replace('\\', "\\\\").replace('"', "\\\"");
-        // A field name that does not fit into a header is not worth refusing the request.
-        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{text}\"")) {
-            response.headers_mut().append(WARNING, value);
-        }
+pub(super) fn warn(mut response: Response<Body>, told: &Warnings) -> Response<Body> {
+    for warning in told.headers() {
+        response.headers_mut().append(WARNING, warning);
     }
     response
 }

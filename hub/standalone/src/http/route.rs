@@ -24,6 +24,7 @@ use crate::query::{self, Form, Query};
 use crate::resource::{ACCESS_GROUP, Family, Resource};
 use crate::store::Key;
 use crate::table::Include;
+use crate::warning::Warnings;
 
 /// The largest body, as kube-apiserver has it.
 const LARGEST: usize = 3 << 20;
@@ -155,11 +156,12 @@ async fn create(
     query.writes("CreateOptions", None)?;
     let ask = ask(query, &request);
     let parsed = sent(request).await?;
+    let mut told = Warnings::default();
     let done = service
         .engine
-        .create(resource, namespace, parsed, &ask)
-        .await?;
-    Ok(written(resource, done, form))
+        .create(resource, namespace, parsed, &ask, &mut told)
+        .await;
+    Ok(written(resource, done, form, &told))
 }
 
 async fn object(
@@ -184,6 +186,7 @@ async fn object(
     let namespace = place.namespace.as_deref().unwrap_or_default();
     let key = Key::new(resource.storage.clone(), namespace, name);
     let ask = ask(&query, &request);
+    let mut told = Warnings::default();
     let change = match *request.method() {
         Method::GET => {
             let object = service.engine.get(&resource, &key)?;
@@ -213,12 +216,12 @@ async fn object(
             query.writes("PatchOptions", Some(kind == patch::Kind::Apply))?;
             let bytes = body(request).await?;
             if kind == patch::Kind::Apply {
-                let applied = patch::applied(&bytes, query.validation)?;
+                let applied = patch::applied(&bytes, query.validation, &mut told)?;
                 let done = service
                     .engine
-                    .apply(&resource, &key, &applied, part, &ask)
-                    .await?;
-                return Ok(written(&resource, done, form));
+                    .apply(&resource, &key, &applied, part, &ask, &mut told)
+                    .await;
+                return Ok(written(&resource, done, form, &told));
             }
             Change::Patch(kind, bytes)
         }
@@ -226,16 +229,27 @@ async fn object(
     };
     let done = service
         .engine
-        .change(&resource, &key, &change, part, &ask)
-        .await?;
-    Ok(written(&resource, done, form))
+        .change(&resource, &key, &change, part, &ask, &mut told)
+        .await;
+    Ok(written(&resource, done, form, &told))
 }
 
-/// What became of a write.
-fn written(resource: &Resource, done: Done, form: Form) -> Response<Body> {
-    let code = if done.created { 201 } else { 200 };
-    let shown = read::shown(resource, done.object, form, Include::Metadata);
-    answer::warn(answer::json(code, &shown), &done.warnings)
+/// What became of a write, and what was noticed on the way.
+fn written(
+    resource: &Resource,
+    done: Result<Done, Failure>,
+    form: Form,
+    told: &Warnings,
+) -> Response<Body> {
+    let response = match done {
+        Ok(done) => {
+            let code = if done.created { 201 } else { 200 };
+            let shown = read::shown(resource, done.object, form, Include::Metadata);
+            answer::json(code, &shown)
+        }
+        Err(failure) => answer::failure(&failure),
+    };
+    answer::warn(response, told)
 }
 
 fn ask(query: &Query, request: &Request<Incoming>) -> Ask {
