@@ -40,15 +40,10 @@ async fn attempt(connection: &Connection, context: &Context) -> Result<(), Error
     };
     // The semaphore is never closed; without a permit there is only the deadline.
     let _turn = context.joins.acquire().await;
-    let connected: Vec<_> = context
-        .handle
-        .sessions()
-        .into_iter()
-        .map(|session| session.agent)
-        .collect();
+    let is_connected = |name: &_| context.handle.is_connected(name);
     let answer = context
         .authority
-        .join(&join, &connected, SystemTime::now())
+        .join(&join, is_connected, SystemTime::now())
         .await;
     match answer {
         Ok(joined) => {

@@ -36,8 +36,8 @@ const FIRST_SESSION: Duration = Duration::from_secs(600);
 const REMOVAL: Duration = Duration::from_secs(15);
 
 impl Authority {
-    /// Redeems a token: binds it to the asker's key, makes or takes over the `Agent`, signs. `connected` are the agents
-    /// with a live session, whose names are not given away.
+    /// Redeems a token: binds it to the asker's key, makes or takes over the `Agent`, signs. `is_connected` tells
+    /// of an agent whether it has a live session: its name is not given away then.
     ///
     /// # Errors
     /// [`Error::Refused`] when the token is not good; others when something of ours failed, after which the same key may
@@ -45,7 +45,7 @@ impl Authority {
     pub async fn join(
         &self,
         join: &Join,
-        connected: &[AgentName],
+        is_connected: impl Fn(&AgentName) -> bool,
         now: SystemTime,
     ) -> Result<Joined, Error> {
         let refused = |refusal| Error::Refused { refusal };
@@ -60,14 +60,13 @@ impl Authority {
         let name = match used {
             Use::Enrolled(name) => self.enrolled(&grant, &name, token.id()).await?,
             Use::Redeemed => {
-                let in_use =
-                    |name: &AgentName| connected.contains(name) || self.is_fresh(name, now);
+                let in_use = |name: &AgentName| is_connected(name) || self.is_fresh(name, now);
                 let name = self.enrol(&grant, &join.name, token.id(), in_use).await?;
                 self.record(secret, &name).await?;
                 name
             }
         };
-        self.fresh().insert(name.clone(), now);
+        self.remember(&name, now);
         let chain = self.sign(&join.csr, &name, token.id(), now)?;
         info!(agent = %name, enrolment = token.id(), "an agent has joined");
         Ok(Joined {
@@ -255,18 +254,26 @@ impl Authority {
 
     /// Whether `name` joined a moment ago. Forgets those that did not.
     fn is_fresh(&self, name: &AgentName, now: SystemTime) -> bool {
+        self.fresh().get(name).is_some_and(|at| dials(*at, now))
+    }
+
+    /// Notes an agent that has joined, and forgets those that had their time.
+    fn remember(&self, name: &AgentName, now: SystemTime) {
         let mut fresh = self.fresh();
-        fresh.retain(|_, joined| {
-            now.duration_since(*joined)
-                .is_ok_and(|age| age < FIRST_DIAL)
-        });
-        fresh.contains_key(name)
+        fresh.retain(|_, joined| dials(*joined, now));
+        fresh.insert(name.clone(), now);
     }
 
     fn fresh(&self) -> MutexGuard<'_, HashMap<AgentName, SystemTime>> {
         // An entry is inserted whole, so what a panicking holder left is whole too.
         self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether an agent that has joined then may still have its first session before it.
+fn dials(joined: SystemTime, now: SystemTime) -> bool {
+    let age = now.duration_since(joined);
+    age.is_ok_and(|age| age < FIRST_DIAL)
 }
 
 fn new_agent(name: &str, grant: &token::Grant, enrolment: &str, namespace: &str) -> Agent {
