@@ -21,6 +21,7 @@ mod engine;
 mod error;
 mod files;
 mod migrate;
+mod packed;
 mod record;
 mod row;
 mod seal;
@@ -37,8 +38,8 @@ pub(crate) use seal::must_be_outside;
 const QUEUE: usize = 256;
 /// Events kept for watches that come back.
 const RING_EVENTS: usize = 8192;
-/// Bytes of object text that the ring may hold: of a thousand writes and more. A watch that is further behind lists anew.
-const RING_BYTES: usize = 2 << 20;
+/// Bytes of packed text that the ring may hold: of a thousand writes and more. A watch that is further behind lists anew.
+const RING_BYTES: usize = 1 << 20;
 
 /// What happened to one object.
 #[derive(Debug, Clone)]
@@ -332,6 +333,6 @@ impl State {
 impl Event {
     /// What the ring holds on account of it: the row before is what was new in an earlier event, or still is a row.
     fn bytes(&self) -> usize {
-        self.new.body.len()
+        self.new.packed.bytes().len()
     }
 }

@@ -8,6 +8,7 @@ use futures::StreamExt as _;
 use kube::config::Kubeconfig;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use vitistack_standalone::Options;
@@ -24,7 +25,7 @@ const WHOLE: Duration = Duration::from_secs(4);
 const SETTLES: Duration = Duration::from_secs(10);
 /// Pause before an answer that has not settled is asked for again.
 const AGAIN: Duration = Duration::from_millis(20);
-/// Bytes of an object of which [`LARGE_ONES`] are more than the standalone API remembers (4 MiB).
+/// Bytes of an object of which [`LARGE_ONES`] are more than the standalone API remembers (1 MiB).
 const LARGE: usize = 900 << 10;
 /// See [`LARGE`].
 const LARGE_ONES: usize = 6;
@@ -188,7 +189,9 @@ impl Server {
     /// Makes the server forget what was before: etcd is compacted; more is written than the standalone API remembers.
     async fn forget(&self) {
         let path = "/api/v1/namespaces/default/configmaps";
-        let large = "x".repeat(LARGE);
+        // Of text that does not pack: it is packed text that counts.
+        let digest = |count: usize| hex::encode(Sha256::digest(count.to_be_bytes()));
+        let large: String = (0..LARGE / 64).map(digest).collect();
         for count in 0..LARGE_ONES {
             let name = format!("large-{count}");
             let object = json!({ "apiVersion": "v1", "kind": "ConfigMap", "data": { "x": large },

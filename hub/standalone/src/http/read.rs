@@ -254,7 +254,7 @@ fn joined(resource: &Resource, rows: &[&Row], metadata: &Value) -> Bytes {
     let head = json!({ "kind": resource.list_kind, "apiVersion": resource.api_version(),
                        "metadata": metadata })
     .to_string();
-    let size: usize = rows.iter().map(|row| row.body.len() + 1).sum();
+    let size: usize = rows.iter().map(|row| row.length() + 1).sum();
     let mut text = Vec::with_capacity(head.len() + size + 16);
     text.extend_from_slice(head.strip_suffix('}').unwrap_or(&head).as_bytes());
     text.extend_from_slice(b",\"items\":[");
@@ -262,7 +262,7 @@ fn joined(resource: &Resource, rows: &[&Row], metadata: &Value) -> Bytes {
         if index > 0 {
             text.push(b',');
         }
-        text.extend_from_slice(&row.body);
+        text.extend_from_slice(&row.text());
     }
     text.extend_from_slice(b"]}");
     Bytes::from(text)

@@ -19,7 +19,7 @@ use super::whole::{SUM_KEY, Sums, Witness};
 use super::{files, migrate};
 
 /// The number of this format.
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
 const MARKER: &str = "initialized";
 /// Least time between two tries to open a database that failed.
 const MEND_EVERY: Duration = Duration::from_secs(1);
@@ -262,7 +262,7 @@ fn read_marker(marker: &Path, directory: &Path) -> Result<Option<u64>, Error> {
     Ok(Some(format))
 }
 
-/// One change of a batch, with the bytes of object text that the key holds before it.
+/// One change of a batch, with the bytes of text at rest that the key holds before it.
 #[derive(Debug)]
 pub(super) enum Change {
     /// The row is written.
@@ -291,7 +291,7 @@ impl Change {
     /// The key, and the most bytes that stand under it if only a part of the change came to pass.
     fn most(&self) -> (&Key, usize) {
         match self {
-            Self::Put { row, held } => (&row.key, row.body.len().max(*held)),
+            Self::Put { row, held } => (&row.key, row.at_rest.max(*held)),
             Self::Remove { key, held } => (key, *held),
         }
     }

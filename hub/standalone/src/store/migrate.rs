@@ -1,4 +1,4 @@
-//! A store of format 1 (plain rows in `sled/`) becomes one of format 2 (sealed rows in `rows/`), once, at its opening.
+//! A store of format 1 (plain rows in `sled/`) becomes one whose rows are sealed (in `rows/`), once, at its opening.
 //!
 //! The sealed rows are written beside the plain ones, synced, and given their name last, so that a crash anywhere leaves
 //! either the old store or the new one. Plain text would live on in the old log, so its files are removed as a whole;

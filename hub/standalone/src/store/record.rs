@@ -1,13 +1,13 @@
-//! Bytes of one object at rest: `u8 format | u64 version | sealed text`, cut into rows of [`CHUNK`] bytes.
+//! Bytes of one object at rest: `u8 format | u64 version | sealed packed text`, cut into rows of [`CHUNK`] bytes.
 //!
-//! Format 1, which programs before this one wrote, was `u8 format | u32 crc32 | u32 length | u64 version | text`. It is
-//! read only to be sealed ([`super::migrate`]).
+//! Programs before this one wrote format 2, whose text is not packed and which is read as it is until its object is
+//! written again, and format 1, `u8 format | u32 crc32 | u32 length | u64 version | text`, which is read only to be
+//! sealed ([`super::migrate`]).
 
 use std::sync::Arc;
 
-use hyper::body::Bytes;
-
 use super::error::Error;
+use super::packed::Packed;
 use super::row::{Key, Meta, Row};
 use super::seal::{self, Seal};
 
@@ -17,9 +17,10 @@ pub(super) const CHUNK: usize = 3584;
 pub(super) const PREFIX: &[u8] = b"o/";
 const PLAIN: u8 = 1;
 const SEALED: u8 = 2;
+const PACKED: u8 = 3;
 const HEADER: usize = 1 + 8;
 
-/// How many sled rows an object of `bytes` of text takes; none for no object.
+/// How many sled rows an object takes whose text takes `bytes` at rest; none for no object.
 pub(super) fn chunks(bytes: usize) -> usize {
     if bytes == 0 {
         0
@@ -53,10 +54,10 @@ pub(super) fn shown(stem: &[u8]) -> String {
 
 /// Seals one object.
 pub(super) fn encode(seal: &Seal, stem: &[u8], row: &Row) -> Result<Vec<u8>, Error> {
-    let mut record = vec![SEALED];
+    let mut record = vec![PACKED];
     record.extend_from_slice(&row.version.to_be_bytes());
     let place = [stem, &record].concat();
-    record.extend_from_slice(&seal.seal(&place, &row.body)?);
+    record.extend_from_slice(&seal.seal(&place, row.packed.bytes())?);
     Ok(record)
 }
 
@@ -64,12 +65,14 @@ pub(super) fn encode(seal: &Seal, stem: &[u8], row: &Row) -> Result<Vec<u8>, Err
 pub(super) fn decode(seal: &Seal, stem: &[u8], record: &[u8]) -> Option<Row> {
     let (header, sealed) = record.split_first_chunk::<HEADER>()?;
     let [format, version @ ..] = *header;
-    if format != SEALED {
-        return None;
-    }
     let place = [stem, header].concat();
-    let body = seal.unseal(&place, sealed)?;
-    row(stem, u64::from_be_bytes(version), &body)
+    let unsealed = seal.unseal(&place, sealed)?;
+    let packed = match format {
+        PACKED => Packed::from_bytes(&unsealed),
+        SEALED => Packed::of(&unsealed),
+        _ => return None,
+    };
+    row(stem, u64::from_be_bytes(version), packed, unsealed.len())
 }
 
 /// Reads an object that an older program wrote.
@@ -84,18 +87,19 @@ pub(super) fn decode_plain(stem: &[u8], record: &[u8]) -> Option<Row> {
     if !sound {
         return None;
     }
-    row(stem, u64::from_be_bytes(*version), body)
+    row(stem, u64::from_be_bytes(*version), Packed::of(body), 0)
 }
 
-fn row(stem: &[u8], version: u64, body: &[u8]) -> Option<Row> {
+fn row(stem: &[u8], version: u64, packed: Packed, at_rest: usize) -> Option<Row> {
     let stem = std::str::from_utf8(stem.strip_prefix(PREFIX)?).ok()?;
     let mut parts = stem.split('\0');
     let key = Key::new(Arc::from(parts.next()?), parts.next()?, parts.next()?);
-    let object = serde_json::from_slice(body).ok()?;
+    let object = serde_json::from_slice(&packed.text()?).ok()?;
     Some(Row {
         key,
         version,
-        body: Bytes::copy_from_slice(body),
+        packed,
+        at_rest,
         meta: Meta::of(&object),
     })
 }

@@ -3,9 +3,9 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use hyper::body::Bytes;
 use serde_json::Value;
 
+use super::packed::Packed;
 use crate::object;
 
 /// Which object: resource, namespace, name. Orders as a list is ordered, which etcd's keys decide: `NAMESPACE/NAME`.
@@ -123,7 +123,9 @@ pub(crate) struct Row {
     /// Its resource version.
     pub(crate) version: u64,
     /// The object as JSON text, the version in it.
-    pub(crate) body: Bytes,
+    pub(super) packed: Packed,
+    /// Bytes that its text takes at rest, at most.
+    pub(super) at_rest: usize,
     /// What sweeps look at.
     pub(crate) meta: Meta,
 }
@@ -135,18 +137,28 @@ impl Row {
             "resourceVersion".to_owned(),
             Value::String(version.to_string()),
         );
-        let meta = Meta::of(&object);
+        let packed = Packed::of(object.to_string().as_bytes());
         Self {
             key,
             version,
-            // Of the text's size: what it grew by while it was written is up to as much again.
-            body: Bytes::from(object.to_string().into_boxed_str().into_boxed_bytes()),
-            meta,
+            at_rest: packed.bytes().len(),
+            packed,
+            meta: Meta::of(&object),
         }
     }
 
     /// The object. Text that was checked when it was read from disk parses.
     pub(crate) fn object(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_default()
+        serde_json::from_slice(&self.text()).unwrap_or_default()
+    }
+
+    /// The object as JSON text, the version in it.
+    pub(crate) fn text(&self) -> Vec<u8> {
+        self.packed.text().unwrap_or_default()
+    }
+
+    /// Bytes of [`Self::text`].
+    pub(crate) fn length(&self) -> usize {
+        self.packed.unpacked()
     }
 }

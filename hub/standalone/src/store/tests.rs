@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{DiskError, Expect, Handle, Key, Page, Refused, Row, Since, Write, Writer, open};
 
 mod damage;
+mod formats;
 mod sealing;
 
 /// The store in `directory`, with its key beside it. sled gives its lock back on a thread of its own, a moment after the
@@ -92,7 +93,7 @@ async fn objects_of_any_size_are_there_after_a_restart() {
     let after = handle.list(&"secrets".into(), None);
     assert_eq!(after.version, before.version);
     assert_eq!(names(&after), ["large"]);
-    assert_eq!(after.rows[0].body, before.rows[0].body);
+    assert_eq!(after.rows[0].text(), before.rows[0].text());
     assert_eq!(after.rows[0].version, before.rows[0].version);
     drop(handle);
     thread.join().unwrap().unwrap();

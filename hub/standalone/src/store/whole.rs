@@ -18,38 +18,34 @@ pub(super) const SUM_KEY: &[u8] = b"m/sum";
 /// All objects at rest, added up.
 #[derive(Debug, Default)]
 pub(super) struct Sums {
-    objects: HashMap<Vec<u8>, u128>,
+    /// By the digest of their stems: a stem is longer than all of this.
+    objects: HashMap<u128, u128>,
     total: u128,
 }
 
 impl Sums {
     /// The object under `stem` is this record now; `None`: it is gone. Returns what takes that back.
     pub(super) fn set(&mut self, stem: &[u8], record: Option<&[u8]>) -> Undo {
-        let new = record.map(|record| {
-            let mut hash = Sha256::new();
-            hash.update((stem.len() as u64).to_be_bytes());
-            hash.update(stem);
-            hash.update(record);
-            let digest: [u8; 32] = hash.finalize().into();
-            digest.first_chunk().copied().map_or(0, u128::from_be_bytes)
-        });
+        let length = (stem.len() as u64).to_be_bytes();
+        let object = short_digest(&[stem]);
+        let new = record.map(|record| short_digest(&[&length, stem, record]));
         Undo {
-            old: self.put(stem, new),
-            stem: stem.to_vec(),
+            old: self.put(object, new),
+            object,
         }
     }
 
     /// Takes changes back, the last one first.
     pub(super) fn undo(&mut self, changes: Vec<Undo>) {
-        for Undo { stem, old } in changes.into_iter().rev() {
-            self.put(&stem, old);
+        for Undo { object, old } in changes.into_iter().rev() {
+            self.put(object, old);
         }
     }
 
-    fn put(&mut self, stem: &[u8], new: Option<u128>) -> Option<u128> {
+    fn put(&mut self, object: u128, new: Option<u128>) -> Option<u128> {
         let old = match new {
-            Some(new) => self.objects.insert(stem.to_vec(), new),
-            None => self.objects.remove(stem),
+            Some(new) => self.objects.insert(object, new),
+            None => self.objects.remove(&object),
         };
         self.total = self
             .total
@@ -65,10 +61,20 @@ impl Sums {
     }
 }
 
+/// The first half of a SHA-256: long enough that no two of a store's objects have the same.
+fn short_digest(parts: &[&[u8]]) -> u128 {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part);
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    digest.first_chunk().copied().map_or(0, u128::from_be_bytes)
+}
+
 /// Takes one change back.
 #[derive(Debug)]
 pub(super) struct Undo {
-    stem: Vec<u8>,
+    object: u128,
     old: Option<u128>,
 }
 

@@ -135,7 +135,7 @@ impl Writer {
         let Order { write, answer } = order;
         let result = self.check(group, &write).and_then(|old| {
             let row = Arc::new(Row::new(write.key, *version + 1, write.object));
-            if row.body.len() > LARGEST {
+            if row.length() > LARGEST {
                 return Err(Refused::TooLarge(LARGEST));
             }
             *version += 1;
@@ -193,7 +193,7 @@ impl Writer {
 
 impl Group {
     fn record(&mut self, old: Option<Arc<Row>>, row: Arc<Row>, remove: bool) {
-        let held = old.as_ref().map_or(0, |old| old.body.len());
+        let held = old.as_ref().map_or(0, |old| old.at_rest);
         self.changes.push(if remove {
             Change::Remove {
                 key: row.key.clone(),

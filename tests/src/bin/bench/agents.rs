@@ -32,8 +32,12 @@ const JOINING: usize = 32;
 /// The hub's answer to a fresh start of everything must come within this.
 const BOUND: Duration = Duration::from_secs(300);
 
-/// Until nothing of the last step is under way: two health frames of every agent.
-const SETTLE: Duration = Duration::from_secs(20);
+/// Until nothing of the last step is under way, and each connection keeps what it keeps for good: its channels have had
+/// more than one block of messages after about 100 s.
+const SETTLE: Duration = Duration::from_secs(150);
+
+/// How long the hub's processor time is counted while nothing happens: two health frames of every agent.
+const IDLE: Duration = Duration::from_secs(20);
 
 /// Intents that are wanted each second.
 const RATE: usize = 50;
@@ -89,8 +93,9 @@ fn gather(
 ) -> anyhow::Result<(Fleet, Cluster, Cost)> {
     let count = context.many(1000, 20);
     let settle = context.size(SETTLE, Duration::from_secs(2));
+    let idle = context.size(IDLE, Duration::from_secs(2));
     let cluster = runtime.block_on(Cluster::connect(hub.kubeconfig()))?;
-    thread::sleep(settle / 4);
+    thread::sleep(idle / 4);
     let alone = memory_kib(hub.id(), "VmRSS")?;
     let names: Vec<String> = (0..count).map(|index| format!("a{index:04}")).collect();
     let specs = runtime.block_on(cluster.invite(&names))?;
@@ -100,7 +105,7 @@ fn gather(
     let cost = Cost {
         alone,
         joined: memory_kib(hub.id(), "VmRSS")?,
-        idle_cpu: idle_cpu(hub.id(), settle)?,
+        idle_cpu: idle_cpu(hub.id(), idle)?,
         joining,
     };
     Ok((fleet, cluster, cost))

@@ -107,15 +107,15 @@ async fn a_newer_format_is_refused_and_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     filled(directory.path()).await;
     let marker = directory.path().join("store/initialized");
-    std::fs::write(&marker, "3\n").unwrap();
+    std::fs::write(&marker, "4\n").unwrap();
     let before = files(directory.path());
     let error = reopen(directory.path()).unwrap_err();
     assert!(
         matches!(
             error,
             Error::Newer {
-                found: 3,
-                known: 2,
+                found: 4,
+                known: 3,
                 ..
             }
         ),
@@ -123,6 +123,6 @@ async fn a_newer_format_is_refused_and_left_alone() {
     );
     assert!(error.to_string().contains("newer program"), "{error}");
     assert_eq!(files(directory.path()), before);
-    std::fs::write(&marker, "2\n").unwrap();
+    std::fs::write(&marker, "3\n").unwrap();
     assert!(all_or_error(directory.path(), "the older one again").is_none());
 }
