@@ -38,8 +38,10 @@ pub(crate) use seal::must_be_outside;
 const QUEUE: usize = 256;
 /// Events kept for watches that come back.
 const RING_EVENTS: usize = 8192;
-/// Bytes of packed text that the ring may hold: of a thousand writes and more. A watch that is further behind lists anew.
+/// Bytes that the ring may hold: those of about a thousand writes. A watch that is further behind lists anew.
 const RING_BYTES: usize = 1 << 20;
+/// Bytes that a row takes beside its text: its key, its metadata, its event.
+const ROW_BYTES: usize = 512;
 
 /// What happened to one object.
 #[derive(Debug, Clone)]
@@ -333,6 +335,6 @@ impl State {
 impl Event {
     /// What the ring holds on account of it: the row before is what was new in an earlier event, or still is a row.
     fn bytes(&self) -> usize {
-        self.new.packed.bytes().len()
+        self.new.packed.bytes().len() + ROW_BYTES
     }
 }
