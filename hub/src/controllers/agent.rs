@@ -6,7 +6,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 use tracing::info;
-use vitistack_api::agent::{Agent, AgentPhase};
+use vitistack_api::agent::Agent;
 use vitistack_api::host::BareMetalHost;
 use vitistack_api::names::ANNOTATION_RESUME;
 use vitistack_protocol::identity::AgentName;
@@ -15,7 +15,7 @@ use vitistack_protocol::ids::Uid;
 use super::say::say_since;
 use super::{Error, Hub, RETURN, write};
 use crate::enrolment;
-use crate::kinds::agent::{Resumption, Session, resumption, status};
+use crate::kinds::agent::{Resumption, Session, heard, resumption, status};
 use crate::kinds::agents;
 use crate::queue::{Key, Outcome};
 
@@ -49,14 +49,7 @@ pub(super) async fn reconcile(hub: &Hub, key: &Key) -> Result<Outcome, Error> {
     });
     let now = Time(jiff::Timestamp::now());
     let after = status(&agent, session.as_ref(), &now);
-    // An agent that was made a moment ago has not dialled yet, which is no news.
-    let begins = agent.status.is_none() && after.phase == Some(AgentPhase::Disconnected);
-    let heard = if begins {
-        Some(&after)
-    } else {
-        agent.status.as_ref()
-    };
-    say_since(hub, agent.as_ref(), heard, &after).await?;
+    say_since(hub, agent.as_ref(), heard(&agent, &after), &after).await?;
     match identity {
         Some(identity) => resume(hub, &agent, &identity, session.as_ref()).await,
         None => Ok(Outcome::Done),

@@ -66,6 +66,12 @@ pub(crate) fn status(agent: &Agent, session: Option<&Session>, now: &Time) -> Ag
     status
 }
 
+/// What counts as announced before `after`. That an agent that was just made has not dialled yet is no news.
+pub(crate) fn heard<'a>(agent: &'a Agent, after: &'a AgentStatus) -> Option<&'a AgentStatus> {
+    let begins = agent.status.is_none() && after.phase == Some(AgentPhase::Disconnected);
+    begins.then_some(after).or(agent.status.as_ref())
+}
+
 /// What a person's choice asks for now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Resumption {

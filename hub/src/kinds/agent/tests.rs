@@ -99,6 +99,31 @@ fn the_phase_and_ready_follow_the_session() {
 }
 
 #[test]
+fn that_a_new_agent_has_not_dialled_yet_is_no_news_and_everything_else_is() {
+    let now = Time(jiff::Timestamp::UNIX_EPOCH);
+    let well = session(None, &[]);
+    let (new, revoked) = (agent(false), agent(true));
+    let mut known = agent(false);
+    known.status = Some(status(&known, Some(&well), &now));
+    for (name, agent, session, from) in [
+        ("made", &new, None, Some(AgentPhase::Disconnected)),
+        ("dialled at once", &new, Some(&well), None),
+        ("made and revoked", &revoked, None, None),
+        ("gone", &known, None, Some(AgentPhase::Connected)),
+        (
+            "still there",
+            &known,
+            Some(&well),
+            Some(AgentPhase::Connected),
+        ),
+    ] {
+        let after = status(agent, session, &now);
+        let heard = heard(agent, &after).and_then(|heard| heard.phase);
+        assert_eq!(heard, from, "{name}");
+    }
+}
+
+#[test]
 fn a_choice_is_acted_on_until_hub_and_agent_agree() {
     let (paused, well) = (session(Some(behind()), &[]), session(None, &[]));
     let hub = Some(resume::ACCEPT_HUB);
