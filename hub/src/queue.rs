@@ -132,8 +132,10 @@ enum SlotState {
 }
 
 /// The pure part of the queue.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Schedule {
+    /// How long [`Priority::Account`] rests.
+    rest: Duration,
     /// A tree, as the others: it gives back what a resync of many objects took.
     slots: BTreeMap<Key, Slot>,
     ready: BTreeSet<(Priority, u64, Key)>,
@@ -141,7 +143,24 @@ pub(crate) struct Schedule {
     order: u64,
 }
 
+impl Default for Schedule {
+    fn default() -> Self {
+        Self::resting(REST)
+    }
+}
+
 impl Schedule {
+    /// An empty one where [`Priority::Account`] rests for `rest`.
+    fn resting(rest: Duration) -> Self {
+        Self {
+            rest,
+            slots: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            order: 0,
+        }
+    }
+
     /// Wants `key` to be worked on. A key that waits is worked on at once: something changed.
     pub(crate) fn add(&mut self, key: Key, priority: Priority, now: Instant) {
         let Some(slot) = self.slots.get_mut(&key) else {
@@ -158,7 +177,7 @@ impl Schedule {
                 self.make_ready(key, priority, failures, now);
             }
             SlotState::Waiting(until, _)
-                if priority == Priority::Account && until <= now + REST => {}
+                if priority == Priority::Account && until <= now + self.rest => {}
             SlotState::Waiting(until, _) => {
                 self.waiting.remove(&(Reverse(until), key.clone()));
                 self.enqueue(key, priority, failures, now);
@@ -235,7 +254,7 @@ impl Schedule {
 
     fn enqueue(&mut self, key: Key, priority: Priority, failures: u32, now: Instant) {
         if priority == Priority::Account {
-            self.wait(key, priority, failures, now + REST);
+            self.wait(key, priority, failures, now + self.rest);
         } else {
             self.make_ready(key, priority, failures, now);
         }
@@ -271,6 +290,15 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
+    /// One where [`Priority::Account`] rests for `rest`: a test of what rests must not hang on how fast the machine is.
+    #[cfg(test)]
+    pub(crate) fn resting(rest: Duration) -> Self {
+        Self {
+            schedule: Mutex::new(Schedule::resting(rest)),
+            changed: Notify::new(),
+        }
+    }
+
     /// Wants `key` to be worked on.
     pub(crate) fn add(&self, key: Key, priority: Priority) {
         self.schedule().add(key, priority, Instant::now());

@@ -21,7 +21,7 @@ use vitistack_protocol::message::report::{Cause, HostReport, MachineReport};
 
 use super::*;
 use crate::dispatch::fake;
-use crate::queue::REST;
+use crate::queue::{Queue, REST};
 
 mod credentials;
 mod writes;
@@ -42,6 +42,11 @@ struct Site {
 
 impl Site {
     async fn start() -> Self {
+        Self::resting(REST).await
+    }
+
+    /// One where what is only told again rests for `rest`.
+    async fn resting(rest: Duration) -> Self {
         // Another test may have been first; one provider is installed for the whole process.
         drop(rustls::crypto::ring::default_provider().install_default());
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -62,13 +67,15 @@ impl Site {
         let client = Client::try_from(config).expect("a client");
         let handle = dispatch::Handle::new(HubEpoch(1));
         let (announcer, publisher) = events::channel(client.clone(), "test".into());
-        let hub = Arc::new(Hub::new(
+        let mut hub = Hub::new(
             client.clone(),
             "vitistack-system".into(),
             handle.clone(),
             announcer,
             Metrics::register(&mut Registry::default()),
-        ));
+        );
+        hub.queue = Queue::resting(rest);
+        let hub = Arc::new(hub);
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             server.join().await.expect("the API ends well");
