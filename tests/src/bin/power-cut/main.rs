@@ -128,20 +128,16 @@ fn loops(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         .collect();
     let next = AtomicUsize::new(0);
     let begun = Instant::now();
-    let tally = Mutex::new((&mut cells, 0));
+    let tally = Mutex::new(&mut cells);
     let worker = || {
         while let Some(&(cell, store, scenario)) = plan.get(next.fetch_add(1, Ordering::Relaxed)) {
             let outcome = cut::run(store, scenario, pace)
                 .with_context(|| format!("a run of {} {}", store.name(), scenario.name()))?;
-            let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-            let (cells, done) = &mut *tally;
-            cells
-                .get_mut(cell)
-                .context("the plan names cells")?
-                .add(outcome);
-            *done += 1;
-            if *done % kinds.len() == 0 {
-                let lost = table::lost(cells);
+            let mut cells = tally.lock().unwrap_or_else(PoisonError::into_inner);
+            let cell = cells.get_mut(cell).context("the plan names cells")?;
+            cell.add(outcome);
+            let (done, lost) = (table::runs(&cells), table::lost(&cells));
+            if done % kinds.len() == 0 {
                 eprintln!(
                     "power-cut: {done} of {} runs, {lost} acked rows lost, {} s",
                     plan.len(),

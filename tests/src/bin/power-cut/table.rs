@@ -73,6 +73,11 @@ pub(crate) fn holds(cells: &[Cell]) -> bool {
     stores.iter().all(sound) && control.iter().any(|cell| cell.lost > 0)
 }
 
+/// Runs of all, the control's too.
+pub(crate) fn runs(cells: &[Cell]) -> usize {
+    cells.iter().map(|cell| cell.runs).sum()
+}
+
 /// Acked rows that the stores lost; those of the control are not counted.
 pub(crate) fn lost(cells: &[Cell]) -> usize {
     sum(cells, false, |cell| cell.lost)
