@@ -252,7 +252,7 @@ impl Authority {
         })
     }
 
-    /// Whether `name` joined a moment ago. Forgets those that did not.
+    /// Whether `name` joined a moment ago.
     fn is_fresh(&self, name: &AgentName, now: SystemTime) -> bool {
         self.fresh().get(name).is_some_and(|at| dials(*at, now))
     }

@@ -6,7 +6,7 @@
 
 /// Packed text.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Packed(Box<[u8]>);
+pub(super) struct Packed(Box<[u8]>);
 
 impl Packed {
     /// Packs `text`.

@@ -87,7 +87,8 @@ pub(super) fn decode_plain(stem: &[u8], record: &[u8]) -> Option<Row> {
     if !sound {
         return None;
     }
-    row(stem, u64::from_be_bytes(*version), Packed::of(body), 0)
+    let packed = Packed::of(body);
+    row(stem, u64::from_be_bytes(*version), packed, body.len())
 }
 
 fn row(stem: &[u8], version: u64, packed: Packed, at_rest: usize) -> Option<Row> {
