@@ -135,14 +135,7 @@ struct Running {
 impl Running {
     fn start(disk: &Path) -> Self {
         let settings = settings(disk);
-        let end = Instant::now() + BOUND;
-        let opened = loop {
-            match store::open(&settings) {
-                Ok(opened) => break opened,
-                // sled gives its lock back on a thread of its own.
-                Err(error) => assert!(Instant::now() < end, "{error:?}"),
-            }
-        };
+        let opened = store::open(&settings).expect("opens");
         assert!(opened.lost.is_none(), "{:?}", opened.lost);
         let mut task = tokio::task::JoinSet::new();
         task.spawn(opened.service.run());

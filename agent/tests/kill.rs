@@ -5,7 +5,6 @@
 use std::io::BufRead as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use vitistack_agent::store::{self, Settings};
 use vitistack_protocol::ids::{Fence, Generation, HubEpoch, ObjectRef, OperationId, Revision, Uid};
@@ -34,7 +33,7 @@ fn writer() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let opened = reopen(Path::new(&dir));
+        let opened = store::open(&settings(Path::new(&dir))).expect("opens");
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(async move {
             drop(opened.service.run().await);
@@ -85,7 +84,7 @@ fn what_was_acked_survives_kills() {
         child.wait().unwrap();
         assert!(lines >= 20, "the writer wrote");
 
-        let opened = reopen(dir.path());
+        let opened = store::open(&settings(dir.path())).expect("opens");
         assert!(opened.lost.is_none(), "{:?}", opened.lost);
         let held = opened.store.position().held;
         for (number, revision) in acked.iter().enumerate() {
@@ -139,17 +138,6 @@ fn before_each_ack_the_disk_is_synced() {
         }
     }
     assert!(acks >= 30, "{acks} acks in the trace");
-}
-
-/// Opens the store as soon as its file lock is free: sled gives it back on a thread of its own.
-fn reopen(dir: &Path) -> store::Opened {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        match store::open(&settings(dir)) {
-            Ok(opened) => return opened,
-            Err(error) => assert!(Instant::now() < deadline, "{error:?}"),
-        }
-    }
 }
 
 fn settings(dir: &Path) -> Settings {

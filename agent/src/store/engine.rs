@@ -3,8 +3,9 @@
 //! sled's `flush` calls `sync_file_range`, which promises nothing after a power cut, so every commit ends with an fsync
 //! of sled's log through a file handle of our own.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use vitistack_fault as fault;
 
@@ -17,6 +18,13 @@ use super::whole::Witness;
 /// sled's page cache. Its default is 1 GiB; an agent's whole store is a few MiB.
 const CACHE_BYTES: u64 = 2 * 1024 * 1024;
 
+/// How long whoever holds the database is waited for: an agent that is stopping, or sled's own threads, which let go of it
+/// a moment after it was dropped.
+const HELD: Duration = Duration::from_secs(10);
+
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// Rows to write; `None` removes.
 pub(crate) type Writes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 
@@ -28,9 +36,10 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Opens the database in `path`, or makes it.
+    /// Opens the database in `path`, or makes it. One that is held is waited for, up to [`HELD`].
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         files::make_dir(path)?;
+        until_free(path, HELD)?;
         remove_half_snapshots(path)?;
         let db = sled::Config::new()
             .path(path)
@@ -109,6 +118,26 @@ impl Engine {
                     source,
                 })
         })
+    }
+}
+
+/// Waits until nobody holds sled's lock. sled itself tries once, and tells a lock that is held from other errors only by
+/// its text.
+pub(super) fn until_free(path: &Path, bound: Duration) -> Result<(), Error> {
+    let log = path.join("db");
+    let file = match File::open(&log) {
+        Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(|source| files::file("opening", &log, source))?,
+    };
+    let begun = Instant::now();
+    loop {
+        match file.try_lock() {
+            // Closing the file gives it back, to sled.
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < bound => std::thread::sleep(LOOK),
+            Err(TryLockError::WouldBlock) => return Err(Error::InUse(path.to_owned())),
+            Err(TryLockError::Error(source)) => return Err(files::file("locking", &log, source)),
+        }
     }
 }
 

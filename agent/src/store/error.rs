@@ -23,6 +23,11 @@ pub enum Error {
         /// Why not.
         source: sled::Error,
     },
+    /// Another process has it open, and did not let go of it.
+    #[error(
+        "the store at {0} is in use, mostly by another agent; stop that one, or give this one a data_dir of its own"
+    )]
+    InUse(PathBuf),
     /// The database panicked. It happens where sled finds its own files in a shape that it did not expect.
     #[error("the database panicked while it was to {operation}")]
     Panicked {
@@ -147,6 +152,7 @@ impl Error {
                 | sled::Error::Unsupported(_)
                 | sled::Error::ReportableBug(_) => Class::Io,
             },
+            Self::InUse(_) => Class::Io,
             Self::Panicked { .. }
             | Self::Damaged { .. }
             | Self::Emptied { .. }

@@ -18,6 +18,7 @@ use vitistack_protocol::message::numbered::{BodyKind, BootMode, Inspection, Inte
 
 use super::*;
 
+mod held;
 mod key;
 mod restored;
 mod secrets;

@@ -5,9 +5,10 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::fs::{File, Permissions};
+use std::fs::{File, Permissions, TryLockError};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use vitistack_fault as fault;
 
@@ -17,6 +18,11 @@ use super::{files, record};
 
 /// sled's cache; its default would be a gigabyte. All objects are in memory as it is.
 const CACHE: u64 = 1 << 20;
+/// How long whoever holds the database is waited for: a hub that is stopping, or sled's own threads, which let go of it a
+/// moment after it was dropped.
+const HELD: Duration = Duration::from_secs(10);
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_millis(20);
 const VERSION_KEY: &[u8] = b"m/version";
 
 /// Stem and record of one object.
@@ -44,10 +50,31 @@ fn remove_half_snapshots(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// Waits until nobody holds sled's lock. sled itself tries once, and tells a lock that is held from other errors only by
+/// its text.
+pub(super) fn until_free(path: &Path, bound: Duration) -> Result<(), Error> {
+    let log = path.join("db");
+    let held = match File::open(&log) {
+        Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(file("open", &log))?,
+    };
+    let begun = Instant::now();
+    loop {
+        match held.try_lock() {
+            // Closing the file gives it back, to sled.
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < bound => std::thread::sleep(LOOK),
+            Err(TryLockError::WouldBlock) => return Err(Error::InUse(path.to_owned())),
+            Err(TryLockError::Error(source)) => return Err(file("lock", &log)(source)),
+        }
+    }
+}
+
 impl Engine {
-    /// Opens or makes it.
+    /// Opens or makes it. One that is held is waited for, up to [`HELD`].
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         files::make_dir(path)?;
+        until_free(path, HELD)?;
         remove_half_snapshots(path)?;
         let sled = sled::Config::new()
             .path(path)

@@ -23,6 +23,11 @@ pub(crate) enum Error {
         /// Why not.
         source: sled::Error,
     },
+    /// Another process has it open, and did not let go of it.
+    #[error(
+        "the store in {0} is in use, mostly by another hub; stop that one, or name another directory (--data-dir)"
+    )]
+    InUse(PathBuf),
     /// sled panicked over what it found in its files.
     #[error("the files of the store in {0} are damaged; restore the data directory from a backup")]
     Unreadable(PathBuf),
@@ -119,7 +124,7 @@ impl Error {
     /// Whether another try may go well without anybody having repaired anything.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
-            Self::File { .. } => true,
+            Self::File { .. } | Self::InUse(_) => true,
             Self::Store { source, .. } => !matches!(source, sled::Error::Corruption { .. }),
             Self::Unreadable(_)
             | Self::Incomplete(_)

@@ -1,30 +1,20 @@
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{DiskError, Expect, Handle, Key, Page, Refused, Row, Since, Write, Writer, open};
+use super::{
+    DiskError, Expect, Handle, Key, Page, Refused, Row, Since, Write, Writer, engine, open,
+};
 
 mod damage;
 mod formats;
 mod sealing;
 
-/// The store in `directory`, with its key beside it. sled gives its lock back on a thread of its own, a moment after the
-/// store before this one was dropped.
+/// The store in `directory`, with its key beside it.
 fn reopen(directory: &Path) -> Result<(Handle, Writer), DiskError> {
-    let end = Instant::now() + Duration::from_secs(10);
-    loop {
-        match open(&directory.join("store"), &directory.join("seal.key")) {
-            Err(DiskError::Store {
-                source: sled::Error::Io(busy),
-                ..
-            }) if busy.to_string().contains("lock") && Instant::now() < end => {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            other => return other,
-        }
-    }
+    open(&directory.join("store"), &directory.join("seal.key"))
 }
 
 /// A store whose writer runs on a thread, ended by dropping the handle.
@@ -56,6 +46,24 @@ async fn create(handle: &Handle, key: Key, object: Value) -> Result<Arc<Row>, Re
 
 fn names(page: &Page) -> Vec<&str> {
     page.rows.iter().map(|row| row.key.name.as_str()).collect()
+}
+
+#[test]
+fn a_store_that_is_held_is_waited_for_and_then_said_to_be_in_use() {
+    let directory = tempfile::tempdir().unwrap();
+    let rows = directory.path().join("store/rows");
+    std::fs::create_dir_all(&rows).unwrap();
+    let holder = std::fs::File::create(rows.join("db")).unwrap();
+    holder.lock().unwrap();
+    let error = engine::until_free(&rows, Duration::ZERO).unwrap_err();
+    assert!(matches!(error, DiskError::InUse(_)), "{error}");
+    assert!(error.to_string().contains("--data-dir"), "{error}");
+    let stopping = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(200));
+        drop(holder);
+    });
+    reopen(directory.path()).unwrap();
+    stopping.join().unwrap();
 }
 
 #[tokio::test]
