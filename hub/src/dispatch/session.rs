@@ -235,7 +235,7 @@ impl Session {
         let mut control = pin!(control_frame(receive));
         let mut is_over = false;
         let mut reports = pin!(report_frame(self.connection.clone(), None));
-        let mut roster = self.context.authority.roster().changed();
+        let mut losses = self.context.authority.roster().losses();
         let cancel = self.context.cancel.clone();
         let standing = self.standing.clone();
         let over = |code, message| Err(End::new(code, message));
@@ -265,7 +265,7 @@ impl Session {
                 // Cancel-safe, all: waiting, `Notify`, `watch`, `join_next`, sleeping, and the frames by the above.
                 () = cancel.cancelled() => return over(CloseCode::Shutdown, "the hub stops"),
                 () = standing.changed() => {}
-                _ = roster.changed() => {}
+                _ = losses.changed() => {}
                 ending = self.connection.closed() => {
                     debug!(%ending, "the connection ended");
                     return over(CloseCode::Done, "the connection ended");

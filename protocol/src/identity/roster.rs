@@ -19,7 +19,8 @@ pub struct Roster {
 struct Shared {
     /// Enrolment an agent.
     admitted: RwLock<HashMap<AgentName, String>>,
-    version: watch::Sender<u64>,
+    /// How often somebody ceased to be admitted.
+    losses: watch::Sender<u64>,
 }
 
 impl Default for Roster {
@@ -35,28 +36,33 @@ impl Roster {
         Self {
             shared: Arc::new(Shared {
                 admitted: RwLock::new(HashMap::new()),
-                version: watch::Sender::new(0),
+                losses: watch::Sender::new(0),
             }),
         }
     }
 
     /// Admits exactly these.
     pub fn replace(&self, admitted: HashMap<AgentName, String>) {
-        self.change(|known| *known = admitted);
+        self.change(|known| {
+            let lost = known
+                .iter()
+                .any(|(name, enrolment)| admitted.get(name) != Some(enrolment));
+            *known = admitted;
+            lost
+        });
     }
 
     /// Admits `name` with certificates that go back to `enrolment`, and no others of that name.
     pub fn admit(&self, name: AgentName, enrolment: String) {
-        self.change(|known| {
-            known.insert(name, enrolment);
+        self.change(|known| match known.get(&name) {
+            Some(same) if *same == enrolment => false,
+            _ => known.insert(name, enrolment).is_some(),
         });
     }
 
     /// Revokes `name`.
     pub fn revoke(&self, name: &AgentName) {
-        self.change(|known| {
-            known.remove(name);
-        });
+        self.change(|known| known.remove(name).is_some());
     }
 
     /// Whether certificates of `name` that go back to `enrolment` are good.
@@ -70,20 +76,82 @@ impl Roster {
             .is_some_and(|known| known == enrolment)
     }
 
-    /// Changes whenever somebody was admitted or revoked.
+    /// Changes whenever somebody who was admitted no longer is, so that live sessions look again. Not when somebody is
+    /// admitted: in a fleet that joins, each agent would wake all others.
     #[must_use]
-    pub fn changed(&self) -> watch::Receiver<u64> {
-        self.shared.version.subscribe()
+    pub fn losses(&self) -> watch::Receiver<u64> {
+        self.shared.losses.subscribe()
     }
 
-    fn change(&self, apply: impl FnOnce(&mut HashMap<AgentName, String>)) {
-        apply(
+    /// `apply` says whether somebody ceased to be admitted.
+    fn change(&self, apply: impl FnOnce(&mut HashMap<AgentName, String>) -> bool) {
+        let lost = apply(
             &mut self
                 .shared
                 .admitted
                 .write()
                 .unwrap_or_else(PoisonError::into_inner),
         );
-        self.shared.version.send_modify(|version| *version += 1);
+        if lost {
+            self.shared.losses.send_modify(|losses| *losses += 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::{AgentName, Roster};
+
+    fn name(agent: &str) -> AgentName {
+        AgentName::new("edge", agent).unwrap()
+    }
+
+    #[test]
+    fn who_watches_hears_of_those_that_are_no_longer_admitted_and_of_nobody_else() {
+        let roster = Roster::new();
+        let mut losses = roster.losses();
+        type Change = (&'static str, fn(&Roster), bool);
+        let steps: [Change; 8] = [
+            (
+                "a comes",
+                |roster| roster.admit(name("a"), "1".into()),
+                false,
+            ),
+            (
+                "a again",
+                |roster| roster.admit(name("a"), "1".into()),
+                false,
+            ),
+            (
+                "b comes",
+                |roster| roster.admit(name("b"), "1".into()),
+                false,
+            ),
+            ("a anew", |roster| roster.admit(name("a"), "2".into()), true),
+            ("nobody goes", |roster| roster.revoke(&name("c")), false),
+            ("b goes", |roster| roster.revoke(&name("b")), true),
+            (
+                "one more in a list",
+                |roster| {
+                    let all = [(name("a"), "2".to_owned()), (name("c"), "1".to_owned())];
+                    roster.replace(HashMap::from(all));
+                },
+                false,
+            ),
+            (
+                "one less in a list",
+                |roster| roster.replace(HashMap::from([(name("c"), "1".to_owned())])),
+                true,
+            ),
+        ];
+        for (what, step, heard) in steps {
+            step(&roster);
+            assert_eq!(losses.has_changed().unwrap(), heard, "{what}");
+            losses.mark_unchanged();
+        }
+        assert!(!roster.admits(&name("a"), "2"));
+        assert!(roster.admits(&name("c"), "1"));
     }
 }

@@ -171,14 +171,15 @@ impl Hub {
             ENROLMENT_ANNOTATION.to_owned(),
             enrolment.to_owned(),
         )]));
-        let mut admitted = self.authority.roster().changed();
         self.agents_api()
             .create(&PostParams::default(), &agent)
             .await
             .unwrap();
-        while !self.authority.roster().admits(&name, enrolment) {
-            admitted.changed().await.unwrap();
-        }
+        super::until(super::SOON, "the agent is admitted", async || {
+            let admitted = self.authority.roster().admits(&name, enrolment);
+            admitted.then_some(())
+        })
+        .await;
     }
 
     /// As another replica would.
