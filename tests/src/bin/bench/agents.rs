@@ -4,7 +4,6 @@
 //! The hub is the program, with the API of its own, as a process of its own. The agents live in this process.
 
 use std::path::Path;
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,7 +20,7 @@ use vitistack_tests::world::{Hub, LOOPBACK, Mode};
 
 use crate::api::{Cluster, NAMESPACE};
 use crate::context::Context;
-use crate::disk::{Probe, Write};
+use crate::disk::{self, Probe, Write};
 use crate::figure::{Figure, Must};
 use crate::fleet::{Fleet, Stored};
 use crate::sample::{cpu_seconds, memory_kib, millis, percentile};
@@ -226,7 +225,7 @@ fn dispatch(
         let (available, made) = tokio::join!(available, making);
         made?;
         available?;
-        written_back()?;
+        disk::written_back()?;
         tokio::time::sleep(context.size(Duration::from_secs(5), Duration::from_secs(1))).await;
         let probe = Probe::start(dir)?;
         let changes = change_all(cluster, count, rate, span).await?;
@@ -238,14 +237,6 @@ fn dispatch(
         latency(&changes, &stored, rate, &disk),
         arrived(&changes, &stored),
     ])
-}
-
-/// Lets the kernel write out what the joins have left in memory: a thousand stores on one disk stall it for half a second
-/// at a time when it does so by itself, and with it whatever syncs then.
-fn written_back() -> anyhow::Result<()> {
-    let synced = Command::new("sync").status().context("cannot run sync")?;
-    anyhow::ensure!(synced.success(), "sync failed");
-    Ok(())
 }
 
 /// Changes one host after the other, `rate` a second.

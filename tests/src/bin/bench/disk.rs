@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
+use std::process::Command;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -65,4 +66,12 @@ impl Probe {
             .join()
             .map_err(|_| anyhow::anyhow!("the writer of the probe panicked"))?
     }
+}
+
+/// Lets the kernel write out what was left in memory before a measurement, by a thousand stores or by the group before:
+/// where it does so by itself, it stalls the disk for half a second at a time, and with it whatever syncs then.
+pub(crate) fn written_back() -> anyhow::Result<()> {
+    let synced = Command::new("sync").status().context("cannot run sync")?;
+    anyhow::ensure!(synced.success(), "sync failed");
+    Ok(())
 }

@@ -16,6 +16,7 @@ use vitistack_tests::world::{Hub, LOOPBACK, Mode};
 use crate::api::{self, Cluster, NAMESPACE};
 use crate::context::Context;
 use crate::counters::{self, Writes};
+use crate::disk;
 use crate::figure::{Figure, Must};
 use crate::fleet::Fleet;
 use crate::sample::{cpu_seconds, memory_kib, percentile};
@@ -54,6 +55,7 @@ pub(crate) fn run(context: &Context) -> anyhow::Result<Vec<Figure>> {
     fleet.dial(Line::Normal, agents, BOUND)?;
     runtime.block_on(prepare(&cluster, &sites, count))?;
     runtime.block_on(quiet(&cluster))?;
+    disk::written_back()?;
     let run = runtime.block_on(measure(&cluster, &sites, count, hub.id()))?;
     let mut figures = figures(&run);
     let idle = context.size(Duration::from_secs(300), Duration::from_secs(5));
