@@ -53,11 +53,7 @@ pub(super) async fn follow(agents: Api<Agent>, roster: &Roster, cancel: Cancella
             Some(Ok(Event::InitApply(agent))) => listed.extend(entry(&agent)),
             Some(Ok(Event::InitDone)) => roster.replace(std::mem::take(&mut listed)),
             Some(Ok(Event::Apply(agent))) => match entry(&agent) {
-                Some((name, enrolment)) => {
-                    if !roster.admits(&name, &enrolment) {
-                        roster.admit(name, enrolment);
-                    }
-                }
+                Some((name, enrolment)) => roster.admit(name, enrolment),
                 None => revoke(roster, &agent),
             },
             Some(Ok(Event::Delete(agent))) => revoke(roster, &agent),
