@@ -1,6 +1,7 @@
-//! What a small durable write takes on this disk while something else is measured.
+//! The disk below a measurement: that it has nothing left to write when one begins, and what a small durable write takes
+//! on it meanwhile.
 //!
-//! Whatever syncs cannot be faster than this, and a disk that stalls shows here too.
+//! Whatever syncs cannot be faster than such a write, and a disk that stalls shows here too.
 
 use std::fs::File;
 use std::io::Write as _;
